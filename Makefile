@@ -1,0 +1,41 @@
+# The verbs of this project. `make help` lists them; CI calls the same ones.
+PYTHON ?= python3
+BIN := .venv/bin
+PORT ?= 8000
+
+.PHONY: help install run clean test check bench docs lock
+
+help: ## list the verbs
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+install: .venv/.run ## install what running needs into .venv, at locked versions
+
+.venv/.run: requirements/run.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	@touch $@
+
+.venv/.dev: requirements/dev.txt .venv/.run
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+run: .venv/.run ## start a master and two edges with sample content; PORT= is the first of three ports
+	@PORT=$(PORT) $(BIN)/python deploy/run.py
+
+clean: ## forget the data of `make run`
+	rm -rf run
+
+test: .venv/.dev ## run the tests; what has no binary here is skipped, and fails with CI=true
+	$(BIN)/python -m pytest
+
+check: .venv/.dev ## lint, types, import contracts, migrations up to date
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py makemigrations --check --dry-run
+
+lock: ## resolve the dependencies of pyproject.toml anew
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements/run.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c requirements/run.txt --group dev pyproject.toml -o requirements/dev.txt

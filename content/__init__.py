@@ -1,0 +1,1 @@
+"""What people write: models, blocks, editor, publishing, public site, REST API, import."""

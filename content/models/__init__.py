@@ -1,0 +1,9 @@
+"""What is written, and who writes it."""
+
+from content.models.accounts import Editor
+from content.models.assets import Asset
+from content.models.pages import Block, Page, Section
+from content.models.publications import Publication, Redirect
+from content.models.submissions import Submission
+
+__all__ = ["Asset", "Block", "Editor", "Page", "Publication", "Redirect", "Section", "Submission"]

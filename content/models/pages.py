@@ -1,0 +1,106 @@
+"""Sections, pages and their blocks, as editors see them. The public sees publications only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django.utils import timezone
+
+from content.models.assets import Asset
+from sync.core.slug import make_slug
+from sync.fields import ReferenceField
+from sync.models import ReplicatedModel
+
+
+class Slugged(ReplicatedModel):
+    """A row with a title and an address of its own. The slug is made once and stays when the title changes."""
+
+    title = models.CharField(max_length=200)
+    slug = models.CharField(max_length=255, editable=False, db_index=True)
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return self.title
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self.slug:
+            self.renew_slug()
+        super().save(*args, **kwargs)
+
+    def renew_slug(self) -> None:
+        """Make the slug anew from the title. The former one goes on to lead here, by a redirect."""
+        self.slug = make_slug(self.title, self.token)
+
+
+class Section(Slugged):
+    """A part of the site: ``/<slug>`` lists its pages."""
+
+    description = models.TextField(blank=True)
+    ordering = models.IntegerField(default=0)
+
+    class Replication:
+        policies = {"slug": "claim", "description": "text"}
+
+    class Meta:
+        ordering = ["ordering", "title", "token"]
+
+    def get_absolute_url(self) -> str:
+        """The public address."""
+        return f"/{self.slug}"
+
+
+class Page(Slugged):
+    """A page as its editors see it. ``publication`` is what the public sees; none means unpublished."""
+
+    section = ReferenceField(Section, on_delete=models.PROTECT, related_name="pages")
+    summary = models.TextField(blank=True)
+    tags = models.JSONField(default=list, blank=True, help_text="sorted list of texts")
+    authors = models.JSONField(default=list, blank=True, help_text="list of names, in the order shown")
+    date = models.DateTimeField(default=timezone.now, help_text="the date shown to readers; lists are sorted by it")
+    image = ReferenceField(Asset, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    seo_title = models.CharField("title for search engines", max_length=200, blank=True)
+    seo_description = models.CharField("description for search engines", max_length=320, blank=True)
+    hidden_from_search = models.BooleanField("hide from search engines", default=False)
+    publication = ReferenceField("content.Publication", on_delete=models.SET_NULL, null=True, editable=False, related_name="+")
+    source = models.CharField(max_length=300, blank=True, editable=False, help_text="the file it was imported from")
+    source_digest = models.CharField(max_length=64, blank=True, editable=False, help_text="SHA-256 of what was imported")
+    created = models.DateTimeField(auto_now_add=True)
+    updated = models.DateTimeField(auto_now=True)
+
+    class Replication:
+        policies = {"slug": "claim", "summary": "text", "tags": "set", "updated": "latest"}
+
+    class Meta:
+        ordering = ["-updated", "token"]
+        permissions = [("publish_page", "Can publish and unpublish pages")]
+
+    def get_absolute_url(self) -> str:
+        """The public address, where its published version appears."""
+        if self.publication_id and self.publication:
+            return self.publication.get_absolute_url()
+        return f"/{self.section.slug}/{self.slug}"
+
+
+class Block(ReplicatedModel):
+    """A piece of a page. ``data`` follows the block type of ``content.blocks``; each of its keys replicates by itself."""
+
+    parent = ReferenceField(Page, on_delete=models.CASCADE, related_name="blocks")
+    region = models.CharField(max_length=40, default="main")
+    ordering = models.CharField(max_length=100, help_text="fractional key, see content.ordering; ties are broken by token")
+    type = models.CharField(max_length=40)
+    data = models.JSONField(default=dict)
+
+    class Replication:
+        policies = {"data": "map"}
+        composition = "parent"
+
+    class Meta:
+        ordering = ["ordering", "token"]
+
+    def __str__(self) -> str:
+        from content.blocks import describe
+
+        return describe(self.type, self.data)

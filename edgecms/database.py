@@ -1,0 +1,48 @@
+"""From ``DATABASE_URL`` to Django's ``DATABASES``: SQLite tuned for durability, PostgreSQL with a pool."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+# page_size counts only on a new file and before journal_mode; FULL makes a commit durable when it is acknowledged;
+# a checkpoint every 4,000 pages instead of 1,000 saves a third of the time of a large pull.
+PRAGMAS = (
+    "PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=20000; "
+    "PRAGMA foreign_keys=ON; PRAGMA wal_autocheckpoint=4000"
+)
+
+
+def sqlite(path: Path) -> dict[str, Any]:
+    """Return the settings of an SQLite database at ``path``."""
+    return {
+        "ENGINE": "sync.db.sqlite3",
+        "NAME": str(path),
+        # IMMEDIATE: a transaction takes the write lock when it begins, so that it never fails half way for want of it.
+        "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": PRAGMAS},
+    }
+
+
+def postgresql(url: str) -> dict[str, Any]:
+    """Return the settings of a PostgreSQL database; a host may be given as ``?host=/path/to/socket``."""
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query))
+    return {
+        "ENGINE": "sync.db.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": query.pop("host", parts.hostname or ""),
+        "PORT": str(parts.port or ""),
+        "CONN_MAX_AGE": 0,
+        "OPTIONS": {"pool": {"min_size": 1, "max_size": 8, "timeout": 20}, **query},
+    }
+
+
+def databases(url: str, data: Path) -> dict[str, Any]:
+    """Return Django's ``DATABASES`` for ``url``; SQLite in ``data`` when it is empty."""
+    scheme = urlsplit(url).scheme
+    if scheme in ("postgres", "postgresql"):
+        return {"default": postgresql(url)}
+    return {"default": sqlite(Path(urlsplit(url).path) if scheme == "sqlite" else data / "db.sqlite3")}

@@ -1,0 +1,27 @@
+"""The secret key that a replica makes for itself when none is given."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+
+def own_secret_key(data: Path) -> str:
+    """Return the key kept in ``data/secret.key``, made at first use and readable by its owner only.
+
+    Two processes that start together agree: the one that creates the file wins, the other reads it.
+    """
+    path = data / "secret.key"
+    if not path.exists():
+        data.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_name(f"secret.key.{os.getpid()}")
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(50))
+        try:
+            os.link(fresh, path)
+        except FileExistsError:
+            pass
+        fresh.unlink()
+    return path.read_text().strip()

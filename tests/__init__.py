@@ -1,0 +1,1 @@
+"""The promises of this project, and what keeps them."""

@@ -1,0 +1,16 @@
+"""Settings of the tests: those of a replica, in a folder that is gone afterwards."""
+
+import atexit
+import os
+import shutil
+import tempfile
+
+_data = tempfile.mkdtemp(prefix="edgecms-test-")
+atexit.register(shutil.rmtree, _data, ignore_errors=True)
+os.environ.update(EDGECMS_DATA=_data, EDGECMS_NODE="MASTER01", EDGECMS_LOC="LON", EDGECMS_ROLE="master")
+for variable in ("EDGECMS_FARM", "EDGECMS_URL", "REDIS_URL", "SECRET_KEY", "DEBUG", "ALLOWED_HOSTS"):
+    os.environ.pop(variable, None)
+
+from edgecms.settings import *  # noqa: E402, F403
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
