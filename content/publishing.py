@@ -36,9 +36,9 @@ def unpublish(page: Page) -> None:
 def snapshot(page: Page) -> dict[str, Any]:
     """Return everything that is shown of ``page``, as JSON.
 
-    Keys: ``title``, ``summary``, ``tags``, ``authors``, ``seo_title``, ``seo_description``, ``hidden_from_search``, ``image`` (an
-    asset or None), ``blocks``: list of {``token``, ``type``, ``data``}; an image's data has its asset under ``file``. An asset is
-    {``token``, ``url``, ``alt``, ``width``, ``height``, ``content_type``, ``digest``}.
+    Keys: ``title``, ``summary``, ``tags``, ``authors``, ``seo_title``, ``seo_description``, ``hidden_from_search``,
+    ``image`` (an asset or None), ``blocks``: list of {``token``, ``type``, ``data``}; an image's data has its asset under
+    ``file``. An asset is {``token``, ``url``, ``alt``, ``width``, ``height``, ``content_type``, ``digest``}.
     """
     blocks = list(page.blocks.all())
     tokens = [block.data.get("asset") for block in blocks if block.type == "image"] + [page.image_id]

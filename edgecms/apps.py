@@ -1,5 +1,7 @@
 """The site as a Django app: it carries checks and the admin site."""
 
+from importlib import import_module
+
 from django.apps import AppConfig
 from django.contrib.admin.apps import SimpleAdminConfig
 
@@ -22,4 +24,4 @@ class AdminConfig(SimpleAdminConfig):
 
     def ready(self) -> None:
         super().ready()
-        self.module.autodiscover()
+        import_module("django.contrib.admin").autodiscover()

@@ -61,8 +61,8 @@ def install(temporary: Path, digest: str) -> None:
     """Move a complete file to the place of ``digest``, atomically and durably."""
     target = path(digest)
     target.parent.mkdir(parents=True, exist_ok=True)
-    os.chmod(temporary, 0o644)
-    os.replace(temporary, target)
+    temporary.chmod(0o644)
+    temporary.replace(target)
     folder = os.open(target.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
