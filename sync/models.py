@@ -1,5 +1,130 @@
-"""Tables of replication, and the base class for models that replicate."""
+"""Tables of replication, and the base class for models that replicate.
+
+All of these are local: their numbers are positions on this replica, never sent, never read by another.
+"""
+
+from __future__ import annotations
+
+from django.db import models
 
 from sync.replicated import ReplicatedModel
 
-__all__ = ["ReplicatedModel"]
+__all__ = ["Chain", "Contact", "Digest", "Entry", "Local", "Nonce", "Register", "ReplicatedModel", "Segment", "Tip", "Trusted"]
+
+
+class Local(models.Model):
+    """What this replica knows of itself: one row, made with the database."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    incarnation = models.CharField(max_length=32)
+    clock_ms = models.BigIntegerField(default=0)
+    clock_counter = models.BigIntegerField(default=0)
+    root_name = models.CharField(max_length=32, blank=True)
+    root_key = models.CharField(max_length=60, blank=True)
+    root_url = models.CharField(max_length=300, blank=True)
+
+
+class Chain(models.Model):
+    """A chain of changesets: who wrote it, under which incarnation, for whom. ``key`` is bound to the incarnation for life."""
+
+    name = models.CharField(max_length=32)
+    incarnation = models.CharField(max_length=32)
+    scope = models.CharField(max_length=64)
+    key = models.CharField(max_length=60)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["name", "incarnation", "scope"], name="chain_once")]
+
+
+class Segment(models.Model):
+    """One zstd frame of changesets, as it came or as it was made here."""
+
+    frame = models.BinaryField()
+
+
+class Entry(models.Model):
+    """One changeset in the log, by order of arrival. Its bytes stand in ``segment``."""
+
+    class State(models.IntegerChoices):
+        """Whether the changeset counts."""
+
+        APPLIED = 0
+        QUARANTINED = 1
+        HELD = 2
+
+    position = models.BigAutoField(primary_key=True)
+    chain = models.ForeignKey(Chain, on_delete=models.PROTECT, db_index=False, db_constraint=False)
+    seq = models.BigIntegerField()
+    dot = models.BinaryField(max_length=16, unique=True)
+    prev = models.BinaryField(max_length=16, null=True)
+    ms = models.BigIntegerField()
+    counter = models.BigIntegerField()
+    segment = models.ForeignKey(Segment, on_delete=models.PROTECT, db_index=False, db_constraint=False)
+    state = models.SmallIntegerField(choices=State.choices, default=State.APPLIED)
+    reason = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["chain", "seq"], name="entry_by_chain"),
+            models.Index(fields=["state", "ms"], name="entry_waiting", condition=models.Q(state__gt=0)),
+        ]
+
+
+class Tip(models.Model):
+    """An end of a chain: a changeset without a child. Two in one chain are a fork."""
+
+    dot = models.BinaryField(max_length=16, unique=True)
+    chain = models.ForeignKey(Chain, on_delete=models.PROTECT)
+    seq = models.BigIntegerField()
+
+
+class Register(models.Model):
+    """The registers of one row, whether it is alive or not: see ``sync.core.register.Row``."""
+
+    without_rowid = True
+
+    key = models.CharField(primary_key=True, max_length=160, help_text="token, time first, and model")
+    model = models.CharField(max_length=80)
+    token = models.CharField(max_length=64)
+    scope = models.CharField(max_length=64)
+    state = models.BinaryField()
+    alive = models.BooleanField()
+    siblings = models.BooleanField(default=False, help_text="some key has several heads")
+    projected = models.BooleanField(default=True, help_text="the row shows this state; if not, tried again after an upgrade")
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["key"], name="register_siblings", condition=models.Q(siblings=True)),
+            models.Index(fields=["key"], name="register_unprojected", condition=models.Q(projected=False)),
+        ]
+
+
+class Digest(models.Model):
+    """The set hash over the registers of one scope: the sum of SHA-256, modulo 2^256."""
+
+    scope = models.CharField(primary_key=True, max_length=64)
+    value = models.BinaryField(max_length=32)
+
+
+class Trusted(models.Model):
+    """The trusted list as it follows from the log: made anew whenever a change of it arrives."""
+
+    name = models.CharField(primary_key=True, max_length=32)
+    rank = models.PositiveIntegerField()
+    entry = models.JSONField()
+
+
+class Contact(models.Model):
+    """The last exchange with a peer: what it held then."""
+
+    name = models.CharField(primary_key=True, max_length=32)
+    last_contact = models.DateTimeField(null=True)
+    tips = models.JSONField(default=list)
+    error = models.JSONField(null=True)
+
+
+class Nonce(models.Model):
+    """A nonce that was spent. A second request with it is a replay."""
+
+    nonce = models.CharField(primary_key=True, max_length=100)
+    expires = models.DateTimeField(db_index=True)

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from django.db import models
+import copy
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import models, router, transaction
 
 from sync.fields import TokenField
+
+
+def _copied(value: Any) -> Any:
+    return copy.deepcopy(value) if isinstance(value, list | dict) else value
 
 
 class ReplicatedModel(models.Model):
@@ -17,9 +25,56 @@ class ReplicatedModel(models.Model):
     - ``blobs``: names of fields that hold the SHA-256 of a blob, in hex.
     - ``scope``: function from the row's values (field name -> value) to its scope; ``"all"`` by default.
     - ``clean``: field name -> function that makes a received value safe to show.
+
+    An instance remembers the values it was loaded with. ``save`` writes only what differs from them, and says so: what
+    somebody else changed in between is not overwritten, but stays or becomes a sibling.
     """
 
     token = TokenField(primary_key=True)
 
     class Meta:
         abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Write what differs from what was loaded; nothing at all where nothing does."""
+        from sync import capture
+
+        if not self._state.adding and "_loaded" in self.__dict__ and not kwargs.get("force_insert"):
+            if kwargs.get("update_fields") is None:
+                kwargs["update_fields"] = self._with_times(self.changed_fields())
+            if not kwargs["update_fields"]:
+                return
+        using = kwargs.get("using") or router.db_for_write(type(self), instance=self)
+        with transaction.atomic(using=using, savepoint=False):
+            capture.remember_seen(self, using)
+            super().save(*args, **kwargs)
+        self._remember(kwargs.get("update_fields"))
+
+    def _with_times(self, changed: list[str]) -> list[str]:
+        if not changed:
+            return []
+        times = [field.attname for field in self._meta.concrete_fields if getattr(field, "auto_now", False)]
+        return [*dict.fromkeys([*changed, *times])]
+
+    @classmethod
+    def from_db(cls, db: str | None, field_names: Any, values: Any) -> Any:
+        """Make an instance of a row, and remember what its author will have seen."""
+        instance = super().from_db(db, field_names, values)  # type: ignore[arg-type]
+        instance._remember(field_names)
+        return instance
+
+    def _remember(self, names: Iterable[str] | None = None) -> None:
+        loaded = self.__dict__.setdefault("_loaded", {})
+        for field in self._meta.concrete_fields:
+            if field.attname in self.__dict__ and (names is None or field.attname in names or field.name in names):
+                loaded[field.attname] = _copied(self.__dict__[field.attname])
+
+    def refresh_from_db(self, using: Any = None, fields: Any = None, from_queryset: Any = None) -> None:
+        """As Django's; what was seen is renewed too."""
+        super().refresh_from_db(using=using, fields=fields, from_queryset=from_queryset)
+        self._remember(fields)
+
+    def changed_fields(self) -> list[str]:
+        """Return the attribute names of the fields that differ from what was loaded."""
+        loaded = self.__dict__.get("_loaded", {})
+        return [name for name, value in loaded.items() if self.__dict__.get(name, value) != value]

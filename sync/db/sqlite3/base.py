@@ -1,9 +1,44 @@
-"""SQLite, with narrow replicated tables WITHOUT ROWID."""
+"""SQLite, through which every write of the ORM is seen, with narrow tables WITHOUT ROWID."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from django.apps import apps
 from django.db.backends.sqlite3 import base
+from django.db.backends.sqlite3.operations import DatabaseOperations as BaseOperations
+from django.db.backends.sqlite3.schema import DatabaseSchemaEditor as BaseSchemaEditor
+from django.db.models import Model
+
+from sync.db.capturing import CapturingConnection
 
 
-class DatabaseWrapper(base.DatabaseWrapper):
+def is_narrow(table: str) -> bool:
+    """Say whether the model of ``table`` asks for a table WITHOUT ROWID (class attribute ``without_rowid``).
+
+    Wide rows keep SQLite's hidden number: in a tree of random keys each of them would dirty a page of its own.
+    """
+    name = table.removeprefix("new__")  # Django remakes a table under this name
+    return any(getattr(model, "without_rowid", False) for model in apps.get_models() if model._meta.db_table == name)
+
+
+class DatabaseSchemaEditor(BaseSchemaEditor):
+    """Makes narrow tables WITHOUT ROWID."""
+
+    def table_sql(self, model: type[Model]) -> tuple[str, list[Any]]:
+        """Return Django's CREATE TABLE, with the clause where the model asks for it."""
+        sql, params = super().table_sql(model)
+        return (f"{sql} WITHOUT ROWID" if is_narrow(model._meta.db_table) else sql), params
+
+
+class DatabaseOperations(BaseOperations):
+    """Django's operations with our compilers."""
+
+    compiler_module = "sync.db.sqlite3.compiler"
+
+
+class DatabaseWrapper(CapturingConnection, base.DatabaseWrapper):
     """Django's SQLite."""
+
+    ops_class = DatabaseOperations
+    SchemaEditorClass = DatabaseSchemaEditor

@@ -1,0 +1,67 @@
+"""What counts: a function of the trusted list and of the wall clock's bound, evaluated again whenever either changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sync import conf, local, log, trusting
+from sync.core.changeset import Changeset
+from sync.core.policy import TRUST, may_write
+from sync.core.trust import TrustList
+from sync.fold import rows_of
+from sync.models import Chain, Entry
+from sync.rebuild import apply, rebuild
+from sync.registers import RowKey
+
+
+def judge(trust: TrustList, changeset: Changeset) -> tuple[int, str]:
+    """Return the state of a changeset that is not held, and the reason of a quarantine."""
+    party = trust.party_at(changeset.head.name, trusting.position(changeset), trusting.is_below)
+    if party is None:
+        return Entry.State.QUARANTINED, "origin_revoked"
+    if not may_write(party, changeset.head.scope):
+        return Entry.State.QUARANTINED, "not_allowed"
+    return Entry.State.APPLIED, ""
+
+
+def readmit(names: Iterable[str]) -> int:
+    """Judge everything that ``names`` wrote anew; return how many changesets changed their state."""
+    trust = trusting.current()
+    touched: set[RowKey] = set()
+    count = 0
+    for chain in Chain.objects.filter(name__in=list(names)):
+        for number in sorted(set(chain.entry_set.exclude(state=Entry.State.HELD).values_list("segment_id", flat=True))):
+            for changeset in log.segment(number):
+                if changeset.head.chain == (chain.name, chain.incarnation, chain.scope) and _reconsider(trust, changeset):
+                    count += 1
+                    if chain.scope != TRUST:
+                        touched |= rows_of([changeset])
+    rebuild(touched)
+    return count
+
+
+def _reconsider(trust: TrustList, changeset: Changeset) -> bool:
+    state, reason = judge(trust, changeset)
+    changed = Entry.objects.filter(dot=changeset.dot).exclude(state__in=[state, Entry.State.HELD])
+    return bool(changed.update(state=state, reason=reason))
+
+
+def release() -> int:
+    """Let count what was held because its clock ran ahead, where the wall clock has caught up; return how many."""
+    bound = local.wall_ms() + conf.max_clock_drift_ms()
+    trust = trusting.current()
+    released: list[Changeset] = []
+    for entry in Entry.objects.filter(state=Entry.State.HELD).order_by("position"):
+        prev = bytes(entry.prev) if entry.prev else b""
+        is_parent_held = Entry.objects.filter(dot=prev, state=Entry.State.HELD).exists()
+        if entry.ms > bound or is_parent_held:
+            continue
+        changeset = log.changesets([bytes(entry.dot)])[bytes(entry.dot)]
+        state, reason = judge(trust, changeset)
+        Entry.objects.filter(pk=entry.pk).update(state=state, reason=reason)
+        if state == Entry.State.APPLIED and changeset.head.scope != TRUST:
+            released.append(changeset)
+    if released:
+        apply(released)
+        local.set_clock(max(local.clock_of(local.state()), *(changeset.head.stamp for changeset in released)))
+    return len(released)

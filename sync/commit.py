@@ -1,0 +1,157 @@
+"""Making changesets: one for each scope that a transaction touched; numbered, chained, signed, logged, folded into registers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import transaction
+
+from sync import capture, conf, keys, local, log, signals
+from sync.core import signing
+from sync.core.changeset import ChainKey, Changeset, Head, Op, Write, decode, detach, encode
+from sync.difference import Change, RowChange, row_change
+from sync.fold import fold
+from sync.models import Entry, Tip
+from sync.project import project
+from sync.registers import Batch, RowKey, Slot
+from sync.values import Values
+
+SCHEMA = "1"
+
+
+@dataclass(slots=True)
+class Draft:
+    """A changeset in the making. ``refs`` gives each dot its index."""
+
+    ops: list[Op] = field(default_factory=list)
+    refs: dict[bytes, int] = field(default_factory=dict)
+    texts: list[bytes] = field(default_factory=list)
+
+    def index(self, dots: Iterable[bytes]) -> list[int]:
+        """Return the indexes of ``dots`` among the references."""
+        return sorted(self.refs.setdefault(dot, len(self.refs)) for dot in dots)
+
+    def write(self, name: str, element: str | None, value: Any, over: Iterable[bytes], latest: bool = False) -> Write:
+        """Return a write; a long value is put beside."""
+        inline, text = detach(value)
+        if text is not None:
+            self.texts.append(text)
+        return Write(name, element, inline, self.index(over), latest)
+
+
+def record(before: dict[capture.Place, Any], seen: dict[capture.Place, Any]) -> None:
+    """Record what the open transaction has written: rows as they were, and what their authors had loaded."""
+    after = capture.current_values("default", before)
+    found = [row_change(*place, before[place], after.get(place), seen.get(place, {})) for place in before]
+    rows = [change for change in found if not change.is_nothing]
+    if not rows:
+        return
+    batch, values = Batch(), Values()
+    batch.load(_key(row) for row in rows)
+    drafts: dict[str, Draft] = {}
+    for row in rows:
+        scope = _scope(row, batch)
+        _draft_row(drafts.setdefault(scope, Draft()), row, batch.slot(_key(row), scope), values)
+    made = [make(scope, draft) for scope, draft in sorted(drafts.items()) if draft.ops]
+    _apply(batch, rows, made)
+
+
+def _key(row: RowChange) -> RowKey:
+    return RowKey(row.model.label, row.token)
+
+
+def _scope(row: RowChange, batch: Batch) -> str:
+    slot = batch.slots.get(_key(row))
+    return slot.scope if slot else row.model.scope(row.after or row.before or {})
+
+
+def _draft_row(draft: Draft, row: RowChange, slot: Slot, values: Values) -> None:
+    if row.after is None:
+        draft.ops.append(Op(row.model.label, row.token, [], draft.index(slot.row.dots())))
+        return
+    writes = [
+        draft.write(
+            change.field.name, change.element, change.value, _over(row, change, slot, values), change.field.policy == "latest"
+        )
+        for change in row.changes
+    ]
+    if writes:
+        draft.ops.append(Op(row.model.label, row.token, writes))
+
+
+def _over(row: RowChange, change: Change, slot: Slot, values: Values) -> list[bytes]:
+    """Return the writes that the author had seen: the heads that say what was shown, or their ancestors that do."""
+    heads = slot.row.heads.get(change.key, ())
+    if row.before is None:
+        return [*heads, *slot.row.deletes]
+    if not heads or change.saw_all or (len(heads) == 1 and not change.is_stale):
+        return list(heads)
+    return _saying(change.saw, _key(row), change, heads, values)
+
+
+def _saying(saw: Any, row: RowKey, change: Change, heads: Iterable[bytes], values: Values) -> list[bytes]:
+    found, level, passed = [], list(heads), set()
+    while level and not found:
+        found = [dot for dot in level if _said(values, row, change, dot) == saw]
+        passed.update(level)
+        level = [dot for head in level for dot in values.over(row, change.key, head) if dot not in passed]
+    return found
+
+
+def _said(values: Values, row: RowKey, change: Change, dot: bytes) -> Any:
+    try:
+        value = change.field.clean(values.value(row, change.key, dot))
+    except KeyError:
+        return None
+    return change.field.to_json(change.field.from_json(value)) if change.element is None else value
+
+
+def make(scope: str, draft: Draft) -> Changeset:
+    """Return the next changeset of this replica's chain for ``scope``, signed and in the log."""
+    own = local.state()
+    key = ChainKey(conf.name(), own.incarnation, scope)
+    chain = log.chain(key, keys.public_text())
+    tip = Tip.objects.filter(chain=chain).order_by("-seq").first()
+    stamp = local.clock_of(own).next(local.wall_ms())
+    head = Head(
+        **key._asdict(),
+        seq=tip.seq + 1 if tip else 1,
+        clock=(stamp.ms, stamp.counter),
+        author=capture.author.get(),
+        schema=SCHEMA,
+        prev=bytes(tip.dot).hex() if tip else None,
+        refs=[dot.hex() for dot in draft.refs],
+        ops=draft.ops,
+    )
+    changeset = sign(head, draft.texts)
+    local.set_clock(stamp)
+    log.append(log.pack([changeset]), [log.Record(changeset, chain.pk, Entry.State.APPLIED)])
+    transaction.on_commit(signals.announce)
+    return changeset
+
+
+def sign(head: Head, texts: Sequence[bytes]) -> Changeset:
+    """Return ``head`` as a signed changeset."""
+    raw = encode(head)
+    unsigned = decode(raw, b"", texts)
+    signature = signing.sign_changeset(keys.private(), unsigned.id)
+    return Changeset(raw, signature, unsigned.head, unsigned.id, unsigned.values)
+
+
+def _apply(batch: Batch, rows: Sequence[RowChange], made: Sequence[Changeset]) -> None:
+    """Fold what was made here into the registers, and put right the columns that no longer show what these say."""
+    for changeset in made:
+        fold(batch, changeset)
+    for row in rows:
+        slot = batch.slots[_key(row)]
+        slot.changed = {key for name in row.restore for key in _keys(slot, name)}
+        slot.alive = row.after is not None
+    batch.settle()
+    project(batch, Values(made))
+    batch.save()
+
+
+def _keys(slot: Slot, name: str) -> list[str]:
+    return [key for key in slot.row.heads if key == name or key.startswith(f"{name}/")]

@@ -1,0 +1,196 @@
+"""Changesets: what one transaction changed, as bytes that are hashed, chained and signed, and never altered afterwards.
+
+The bytes of a head are JSON; its id is their SHA-256, and nobody writes them anew: what was signed is what is kept and sent on.
+A value of more than 64 bytes of JSON stands in the head as its SHA-256 and travels beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import msgspec
+import orjson
+
+from sync.core.clock import Timestamp
+from sync.core.errors import MalformedError, TooLargeError
+
+DOT_BYTES = 16
+INLINE_BYTES = 64
+MAX_HEAD_BYTES = 16 << 20
+MAX_VALUE_BYTES = 16 << 20
+MAX_OPS = 100_000
+MAX_DEPTH = 64
+
+
+class ChainKey(NamedTuple):
+    """The name of a chain: who wrote it, under which incarnation of its database, for whom."""
+
+    name: str
+    incarnation: str
+    scope: str
+
+
+class Write(msgspec.Struct, array_like=True, frozen=True):
+    """One register set to a value. ``over``: indexes into the head's ``refs`` of the writes that the author had seen.
+
+    ``element`` is the key inside a ``set`` or ``map`` field, else None. ``value`` is a scalar or list, or {"#": sha256 in hex}
+    of a value that travels beside. ``latest`` marks a field that keeps no row alive and raises no conflict.
+    """
+
+    field: str
+    element: str | None
+    value: Any
+    over: list[int]
+    latest: bool = False
+
+    @property
+    def key(self) -> str:
+        """The register's name within its row: ``field`` or ``field/element``."""
+        return self.field if self.element is None else f"{self.field}/{self.element}"
+
+
+class Op(msgspec.Struct, array_like=True, frozen=True):
+    """What happened to one row: ``writes``, or a deletion that had seen the writes ``seen`` (indexes into ``refs``)."""
+
+    model: str
+    token: str
+    writes: list[Write]
+    seen: list[int] | None = None
+
+
+class Head(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=False):
+    """The signed part of a changeset. ``refs`` are dots in hex; ``prev`` is the dot of the chain's previous changeset."""
+
+    name: str
+    incarnation: str
+    scope: str
+    seq: int
+    clock: tuple[int, int]
+    author: str
+    schema: str
+    prev: str | None
+    refs: list[str]
+    ops: list[Op]
+
+    @property
+    def chain(self) -> ChainKey:
+        """The chain that this changeset belongs to."""
+        return ChainKey(self.name, self.incarnation, self.scope)
+
+    @property
+    def stamp(self) -> Timestamp:
+        """The clock as a comparable value."""
+        return Timestamp(*self.clock)
+
+
+@dataclass(frozen=True, slots=True)
+class Changeset:
+    """A changeset as it is held: ``raw`` are the signed bytes, ``values`` the detached values as JSON text by digest."""
+
+    raw: bytes
+    signature: bytes
+    head: Head
+    id: bytes
+    values: Mapping[str, bytes]
+
+    @property
+    def dot(self) -> bytes:
+        """The 16 bytes by which writes name this changeset."""
+        return self.id[:DOT_BYTES]
+
+    def refs(self) -> list[bytes]:
+        """The dots that the ops refer to, as bytes."""
+        return [bytes.fromhex(ref) for ref in self.head.refs]
+
+    def value(self, write: Write) -> Any:
+        """Return the value of one of this changeset's writes. Raises KeyError where the value was dropped by compaction."""
+        if isinstance(write.value, dict):
+            return orjson.loads(self.values[write.value["#"]])
+        return write.value
+
+
+_decoder = msgspec.json.Decoder(Head)
+
+
+def detach(value: Any) -> tuple[Any, bytes | None]:
+    """Return what stands in the op for ``value``, and the JSON text that travels beside it (None where it is short)."""
+    text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    if len(text) <= INLINE_BYTES and not isinstance(value, dict):
+        return value, None
+    return {"#": hashlib.sha256(text).hexdigest()}, text
+
+
+def encode(head: Head) -> bytes:
+    """Return the bytes of a new head. Raises TooLargeError beyond the bounds that every receiver keeps."""
+    raw = msgspec.json.encode(head)
+    if len(raw) > MAX_HEAD_BYTES or len(head.ops) > MAX_OPS:
+        raise TooLargeError(
+            f"one transaction changes {len(head.ops)} rows ({len(raw)} bytes); split it: the bound is {MAX_OPS} rows"
+        )
+    return raw
+
+
+def decode(raw: bytes, signature: bytes, values: Iterable[bytes] = ()) -> Changeset:
+    """Return the changeset of these bytes, its form and its values checked, its signature not.
+
+    Raises MalformedError or TooLargeError.
+    """
+    if len(raw) > MAX_HEAD_BYTES:
+        raise TooLargeError(f"the head of a changeset has {len(raw)} bytes; at most {MAX_HEAD_BYTES} are taken")
+    try:
+        head = _decoder.decode(raw)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise MalformedError(f"the head of a changeset cannot be read: {error}") from None
+    _check(head)
+    texts = {hashlib.sha256(text).hexdigest(): text for text in values}
+    changeset = Changeset(raw, signature, head, hashlib.sha256(raw).digest(), texts)
+    if texts and not texts.keys() <= set(digests(head)):
+        raise MalformedError(f"{head.name} {head.seq} comes with a value that it does not name")
+    return changeset
+
+
+def digests(head: Head) -> Iterator[str]:
+    """The digests of the values that travel beside ``head``."""
+    for op in head.ops:
+        for write in op.writes:
+            if isinstance(write.value, dict):
+                yield write.value["#"]
+
+
+def _check(head: Head) -> None:
+    if len(head.ops) > MAX_OPS:
+        raise TooLargeError(f"{head.name} {head.seq} has {len(head.ops)} ops; at most {MAX_OPS} are taken")
+    where = f"{head.name} {head.seq}"
+    if head.seq < 1 or (head.prev is None) != (head.seq == 1):
+        raise MalformedError(f"{where}: only the first of a chain has no previous one")
+    if min(head.clock) < 0 or max(head.clock) >= 1 << 53:
+        raise MalformedError(f"{where}: its clock is out of range")
+    if any(not _is_dot(ref) for ref in (*head.refs, *([head.prev] if head.prev else ()))):
+        raise MalformedError(f"{where}: a reference is not 32 hex digits")
+    count = len(head.refs)
+    for op in head.ops:
+        for write in op.writes:
+            if any(not 0 <= index < count for index in write.over):
+                raise MalformedError(f"{where}: a write refers beyond its references")
+            _check_value(where, write)
+        if any(not 0 <= index < count for index in op.seen or ()):
+            raise MalformedError(f"{where}: a deletion refers beyond its references")
+
+
+def _check_value(where: str, write: Write) -> None:
+    value = write.value
+    if isinstance(value, dict) and (value.keys() != {"#"} or not _is_hex(value["#"], 64)):
+        raise MalformedError(f"{where}: an object stands in {write.key} where only the digest of one may stand")
+    if "/" in write.field:
+        raise MalformedError(f"{where}: {write.field!r} is no name of a field")
+
+
+def _is_dot(text: str) -> bool:
+    return _is_hex(text, 2 * DOT_BYTES)
+
+
+def _is_hex(text: Any, length: int) -> bool:
+    return isinstance(text, str) and len(text) == length and not text.strip("0123456789abcdef")

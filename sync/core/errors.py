@@ -1,0 +1,71 @@
+"""Errors, first by whose move it is. Each carries a stable ``code``, so that logs, the API and tests need not read prose."""
+
+from __future__ import annotations
+
+
+class SyncError(Exception):
+    """Anything that keeps replicas from agreeing. ``str()`` says what is wrong and what to do."""
+
+    code = "sync_error"
+
+
+class RejectedError(SyncError):
+    """The sender must act; nothing of what was rejected has been stored."""
+
+    code = "rejected"
+
+
+class MalformedError(RejectedError):
+    """Bytes that do not follow the protocol."""
+
+    code = "malformed"
+
+
+class TooLargeError(RejectedError):
+    """More than the bounds allow."""
+
+    code = "too_large"
+
+
+class BadSignatureError(RejectedError):
+    """A signature that does not belong to the key of its origin."""
+
+    code = "bad_signature"
+
+
+class NotAllowedError(RejectedError):
+    """The rule of who may push and pull forbids it."""
+
+    code = "not_allowed"
+
+
+class RetryLaterError(SyncError):
+    """Nobody must act: the next sweep tries again."""
+
+    code = "retry_later"
+
+
+class PeerUnavailableError(RetryLaterError):
+    """The peer does not answer."""
+
+    code = "peer_unavailable"
+
+
+class IncompleteStreamError(RetryLaterError):
+    """A stream ended before its last line; what came before is kept."""
+
+    code = "incomplete_stream"
+
+
+class NeedsOperatorError(SyncError):
+    """A person here must act."""
+
+    code = "needs_operator"
+
+
+class PeerRefusedError(NeedsOperatorError):
+    """The peer answered with a refusal; ``code`` is the peer's own."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code

@@ -1,0 +1,117 @@
+"""The registers of one row: for each field the writes that nobody has overwritten.
+
+W(k) are the writes to key k that are applied here; heads(k) are those of W(k) that no other of W(k) names in ``over``.
+The state is the same for any order of arrival: ``gone`` remembers what was overwritten before it came. Multi-value
+registers after Shapiro et al., "A comprehensive study of Convergent and Commutative Replicated Data Types", 2011.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import msgspec
+
+Dot = bytes
+
+
+@dataclass(slots=True)
+class Row:
+    """Heads by key (``field`` or ``field/element``), each a sorted tuple of dots; deletions by their dot.
+
+    ``gone``: by key, dots named in an ``over`` whose write is not here yet. ``latest``: keys that keep no row alive.
+    """
+
+    heads: dict[str, tuple[Dot, ...]] = field(default_factory=dict)
+    gone: dict[str, set[Dot]] = field(default_factory=dict)
+    latest: set[str] = field(default_factory=set)
+    deletes: dict[Dot, frozenset[Dot]] = field(default_factory=dict)
+
+    def write(self, key: str, dot: Dot, over: Iterable[Dot], latest: bool = False) -> None:
+        """Apply one write. ``gone`` may then hold dots that are here and overwritten already: see ``forget``."""
+        heads = set(self.heads.get(key, ()))
+        gone = self.gone.get(key, set())
+        for seen in over:
+            if seen in heads:
+                heads.remove(seen)
+            elif seen != dot:
+                gone.add(seen)
+        if dot in gone:
+            gone.remove(dot)
+        else:
+            heads.add(dot)
+        self._keep(key, heads, gone)
+        if latest:
+            self.latest.add(key)
+
+    def _keep(self, key: str, heads: set[Dot], gone: set[Dot]) -> None:
+        self.heads[key] = tuple(sorted(heads))
+        if gone:
+            self.gone[key] = gone
+        else:
+            self.gone.pop(key, None)
+
+    def delete(self, dot: Dot, seen: Iterable[Dot]) -> None:
+        """Apply a deletion that had seen the writes ``seen``."""
+        self.deletes[dot] = frozenset(seen)
+
+    def forget(self, known: set[Dot]) -> None:
+        """Take out of ``gone`` what is applied here already (``known``): it will not come again."""
+        for key in list(self.gone):
+            self._keep(key, set(self.heads[key]), self.gone[key] - known)
+
+    def waiting(self) -> set[Dot]:
+        """All dots in ``gone``."""
+        return set().union(*self.gone.values()) if self.gone else set()
+
+    @property
+    def own(self) -> bool:
+        """Whether some head that counts was not seen by any deletion."""
+        if not self.deletes:
+            return any(heads for key, heads in self.heads.items() if key not in self.latest)
+        seen = frozenset().union(*self.deletes.values())
+        return any(dot not in seen for key, heads in self.heads.items() if key not in self.latest for dot in heads)
+
+    def dots(self) -> list[Dot]:
+        """The heads of all keys, sorted, each once."""
+        return sorted({dot for heads in self.heads.values() for dot in heads})
+
+    def siblings(self) -> Iterator[str]:
+        """The keys with more than one head, but for those of policy ``latest``."""
+        return (key for key, heads in self.heads.items() if len(heads) > 1 and key not in self.latest)
+
+    def encode(self) -> bytes:
+        """Return the canonical bytes of this state (MessagePack): equal states give equal bytes."""
+        groups: dict[tuple[Dot, ...], list[str]] = {}
+        for key in sorted(self.heads):
+            groups.setdefault(self.heads[key], []).append(key)
+        return _encoder.encode(
+            (
+                list(groups.items()),
+                sorted(self.latest),
+                sorted((key, sorted(dots)) for key, dots in self.gone.items()),
+                sorted((dot, sorted(seen)) for dot, seen in self.deletes.items()),
+            )
+        )
+
+    @classmethod
+    def decode(cls, state: bytes) -> Row:
+        """Return the row of ``encode``'s bytes."""
+        groups, latest, gone, deletes = _decoder.decode(state)
+        return cls(
+            heads={key: dots for dots, keys in groups for key in keys},
+            latest=set(latest),
+            gone={key: set(dots) for key, dots in gone},
+            deletes={dot: frozenset(seen) for dot, seen in deletes},
+        )
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(
+    tuple[
+        list[tuple[tuple[bytes, ...], list[str]]],
+        list[str],
+        list[tuple[str, list[bytes]]],
+        list[tuple[bytes, list[bytes]]],
+    ]
+)

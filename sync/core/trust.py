@@ -1,0 +1,138 @@
+"""The trusted list as a pure function of the writes to it.
+
+The site has one root, its first master. Names are taken in order of rank: the root, then whom seniors entered. A write
+counts only if its writer stands before its subject and was a master at that changeset; so a junior master cannot revoke
+a senior one, and a back-dated write of a rogue changes nothing above it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import msgspec
+
+from sync.core.clock import Timestamp
+from sync.core.policy import Party, Role
+
+
+class Open(msgspec.Struct, frozen=True):
+    """Under what a name writes now."""
+
+    role: Role
+    farm: str
+    url: str
+    key: str
+
+
+class Closed(msgspec.Struct, frozen=True):
+    """A former incarnation: what it wrote up to ``tips`` (dots in hex; None: all of it) counts under its old role."""
+
+    role: Role
+    farm: str
+    key: str
+    tips: list[str] | None
+
+
+class TrustEntry(msgspec.Struct, frozen=True):
+    """What the list says of one name. ``closed`` is by incarnation; without ``open`` the name is revoked."""
+
+    closed: dict[str, Closed]
+    open: Open | None
+
+    def key_for(self, incarnation: str) -> str | None:
+        """The key of an incarnation; None where the list knows none."""
+        if incarnation in self.closed:
+            return self.closed[incarnation].key
+        return self.open.key if self.open else None
+
+
+class Position(NamedTuple):
+    """Where a changeset stands: its incarnation, its dot in hex."""
+
+    incarnation: str
+    dot: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrustWrite:
+    """One write to the list: who wrote it where, about whom, what, over which writes (dots in hex)."""
+
+    writer: str
+    at: Position
+    stamp: Timestamp
+    subject: str
+    entry: TrustEntry
+    over: frozenset[str]
+
+    @property
+    def order(self) -> tuple[Timestamp, str, str]:
+        """What decides between siblings."""
+        return (self.stamp, self.writer, self.at.dot)
+
+
+# Says whether a dot (hex) lies on the path to one of the closing tips (hex).
+IsBelow = Callable[[str, list[str]], bool]
+
+
+@dataclass(slots=True)
+class TrustList:
+    """Names in order of rank with what the list says of them."""
+
+    entries: dict[str, TrustEntry] = field(default_factory=dict)
+
+    def party_at(self, name: str, at: Position, is_below: IsBelow) -> Party | None:
+        """Return as what ``name`` wrote the changeset ``at``; None where it does not count."""
+        entry = self.entries.get(name)
+        if entry is None:
+            return None
+        closed = entry.closed.get(at.incarnation)
+        if closed is None:
+            return Party(entry.open.role, entry.open.farm) if entry.open else None
+        if closed.tips is None or is_below(at.dot, closed.tips):
+            return Party(closed.role, closed.farm)
+        return None
+
+
+def evaluate(root: str, pinned: TrustEntry, writes: Iterable[TrustWrite], is_below: IsBelow) -> TrustList:
+    """Return the list that follows from ``writes`` under ``root``, of whom ``pinned`` is known. O(writes x masters)."""
+    by_subject: dict[str, list[TrustWrite]] = {}
+    by_writer: dict[str, list[TrustWrite]] = {}
+    for write in sorted(writes, key=lambda write: write.order):
+        by_subject.setdefault(write.subject, []).append(write)
+        by_writer.setdefault(write.writer, []).append(write)
+    trusted, ranking = TrustList({root: pinned}), [root]
+    for name in ranking:
+        seniors = ranking[: ranking.index(name)] or [root]
+        counting = [w for w in by_subject.get(name, ()) if w.writer in seniors and _counts(trusted, w, is_below)]
+        if counting:
+            trusted.entries[name] = _shown(counting)
+        for write in by_writer.get(name, ()):
+            if write.subject not in ranking and _counts(trusted, write, is_below):
+                ranking.append(write.subject)
+    return trusted
+
+
+def _counts(trusted: TrustList, write: TrustWrite, is_below: IsBelow) -> bool:
+    party = trusted.party_at(write.writer, write.at, is_below)
+    return party is not None and party.role is Role.MASTER
+
+
+def _shown(writes: list[TrustWrite]) -> TrustEntry:
+    """The greatest head; a revocation among siblings wins, for it may be the last that somebody could do."""
+    overwritten = frozenset().union(*(write.over for write in writes))
+    heads = [write for write in writes if write.at.dot not in overwritten]
+    revoked = [write for write in heads if write.entry.open is None]
+    return max(revoked or heads, key=lambda write: write.order).entry
+
+
+def parse_entry(value: Any) -> TrustEntry:
+    """Return the entry of a JSON value. Raises msgspec.ValidationError."""
+    return msgspec.convert(value, TrustEntry)
+
+
+def entry_value(entry: TrustEntry) -> Mapping[str, Any]:
+    """Return ``entry`` as JSON."""
+    value: Mapping[str, Any] = msgspec.to_builtins(entry)
+    return value

@@ -1,0 +1,136 @@
+"""The stream of changesets: lines of text in zstd frames (RFC 8878). A line never crosses frames.
+
+``C <signature in base64> <head>`` a changeset; ``V <JSON>`` a detached value of the changeset above it; ``H <JSON>`` the
+first line of a stream and ``E <JSON>`` its last, without which it was cut. Frames are written one after another.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from backports.zstd import ZstdCompressor, ZstdDecompressor, ZstdError
+
+from sync.core.changeset import MAX_HEAD_BYTES, MAX_VALUE_BYTES, Changeset, decode
+from sync.core.errors import IncompleteStreamError, MalformedError, TooLargeError
+
+LEVEL = 1
+FRAME_BYTES = 256 << 10  # what a frame is filled up to
+MAX_FRAME_BYTES = 4 * MAX_HEAD_BYTES  # what a receiver takes, decompressed
+MAX_FRAME_CHANGESETS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One zstd frame as it came, its changesets decoded; ``first`` and ``last`` are its H and E lines, if any."""
+
+    raw: bytes
+    changesets: list[Changeset]
+    first: dict[str, Any] | None = None
+    last: dict[str, Any] | None = None
+
+    @property
+    def is_pure(self) -> bool:
+        """Whether nothing but changesets stands in it."""
+        return self.first is None and self.last is None
+
+
+def lines_of(raw: bytes, signature: bytes, values: Iterable[bytes]) -> bytes:
+    """Return the C and V lines of one changeset."""
+    parts = [b"C ", base64.b64encode(signature), b" ", raw, b"\n"]
+    for value in values:
+        parts += [b"V ", value, b"\n"]
+    return b"".join(parts)
+
+
+def control(kind: str, content: dict[str, Any]) -> bytes:
+    """Return an H or E line."""
+    return kind.encode() + b" " + orjson.dumps(content) + b"\n"
+
+
+def pack(lines: bytes) -> bytes:
+    """Return ``lines`` as one zstd frame."""
+    return ZstdCompressor(level=LEVEL).compress(lines, ZstdCompressor.FLUSH_FRAME)
+
+
+def unpack(frame: bytes) -> bytes:
+    """Return the lines of one whole frame. Raises MalformedError or TooLargeError."""
+    lines, rest = _decompress(ZstdDecompressor(), frame)
+    if rest is None:
+        raise MalformedError("a frame is cut")
+    return lines
+
+
+def _decompress(decompressor: ZstdDecompressor, data: bytes, room: int = MAX_FRAME_BYTES) -> tuple[bytes, bytes | None]:
+    """Return the bytes that came out, and what follows the frame (None: it goes on)."""
+    try:
+        out = decompressor.decompress(data, max_length=room + 1)
+    except ZstdError as error:
+        raise MalformedError(f"a frame cannot be decompressed: {error}") from None
+    if len(out) > room:
+        raise TooLargeError(f"a frame grows beyond {MAX_FRAME_BYTES} bytes")
+    return out, decompressor.unused_data if decompressor.eof else None
+
+
+def frames(chunks: Iterable[bytes]) -> Iterator[Frame]:
+    """Read a stream, frame by frame, in bounded memory. Raises IncompleteStreamError where it ends inside a frame."""
+    decompressor, raw, text, size = ZstdDecompressor(), [], [], 0
+    for chunk in chunks:
+        while chunk:
+            out, rest = _decompress(decompressor, chunk, MAX_FRAME_BYTES - size)
+            raw.append(chunk if rest is None else chunk[: len(chunk) - len(rest)])
+            text.append(out)
+            size += len(out)
+            if rest is None:
+                break
+            yield parse(b"".join(raw), b"".join(text))
+            decompressor, raw, text, size, chunk = ZstdDecompressor(), [], [], 0, rest
+    if raw:
+        raise IncompleteStreamError("the stream was cut inside a frame")
+
+
+def parse(raw: bytes, lines: bytes) -> Frame:
+    """Return the frame ``raw`` whose lines are given. Raises MalformedError or TooLargeError."""
+    found: list[tuple[bytes, bytes, list[bytes]]] = []
+    controls: dict[bytes, dict[str, Any]] = {}
+    if lines and not lines.endswith(b"\n"):
+        raise MalformedError("a line is cut")
+    for line in lines.split(b"\n")[:-1]:
+        kind, content = line[:2], line[2:]
+        if kind == b"C ":
+            signature, _, head = content.partition(b" ")
+            found.append((head, _signature(signature), []))
+        elif kind == b"V " and found:
+            if len(content) > MAX_VALUE_BYTES:
+                raise TooLargeError(f"a value has {len(content)} bytes; at most {MAX_VALUE_BYTES} are taken")
+            found[-1][2].append(content)
+        elif kind in (b"H ", b"E "):
+            controls[kind] = _object(content)
+        else:
+            raise MalformedError(f"a line begins with {kind!r}; C, V, H and E are known")
+    changesets = [decode(head, signature, values) for head, signature, values in found]
+    return Frame(raw, changesets, controls.get(b"H "), controls.get(b"E "))
+
+
+def _signature(text: bytes) -> bytes:
+    try:
+        signature = base64.b64decode(text, validate=True)
+    except binascii.Error:
+        signature = b""
+    if len(signature) != 64:
+        raise MalformedError("a signature is not 64 bytes in base64")
+    return signature
+
+
+def _object(text: bytes) -> dict[str, Any]:
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise MalformedError(f"a control line is no JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise MalformedError("a control line is no JSON object")
+    return value

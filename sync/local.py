@@ -1,0 +1,52 @@
+"""What this replica knows of itself: its incarnation and its clock, both in its database, and the turn to write."""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+from django.db import connection
+
+from sync.core.clock import Timestamp
+from sync.models import Local
+
+# One lock for all writers of one PostgreSQL database: from the first replicated write of a transaction to its commit.
+# Sequence numbers then commit in their order, and two writers never wait for each other's rows.
+TURN = 0x65646765
+
+
+def wall_ms() -> int:
+    """The wall clock: milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+def take_turn() -> None:
+    """Wait until no other transaction writes replicated rows; held to the end of the transaction.
+
+    SQLite holds its one write lock from BEGIN IMMEDIATE already.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [TURN])
+
+
+def state() -> Local:
+    """Return the row of this replica, made at first use."""
+    return (
+        Local.objects.filter(pk=1).first() or Local.objects.get_or_create(pk=1, defaults={"incarnation": new_incarnation()})[0]
+    )
+
+
+def new_incarnation() -> str:
+    """Return 16 random hex digits."""
+    return secrets.token_hex(8)
+
+
+def clock_of(row: Local) -> Timestamp:
+    """Return the hybrid logical clock as it stands in the database."""
+    return Timestamp(row.clock_ms, row.clock_counter)
+
+
+def set_clock(stamp: Timestamp) -> None:
+    """Keep the clock. Called within the transaction that made or applied ``stamp``."""
+    Local.objects.filter(pk=1).update(clock_ms=stamp.ms, clock_counter=stamp.counter)

@@ -1,0 +1,157 @@
+"""The log: every changeset this replica holds, in order of arrival, as signed by its origin.
+
+Arrival order is causally closed, since a replica appends what it received in stream order and its own after what it saw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from django.db import connection
+
+from sync.core import wire
+from sync.core.changeset import ChainKey, Changeset
+from sync.core.clock import Timestamp
+from sync.db import sql
+from sync.models import Chain, Entry, Segment, Tip
+
+ENTRY = Entry._meta.db_table
+COLUMNS = ("dot", "position", "chain_id", "seq", "ms", "counter", "segment_id", "state")
+
+
+class Known(NamedTuple):
+    """Where a changeset stands in the log."""
+
+    dot: bytes
+    position: int
+    chain: int
+    seq: int
+    ms: int
+    counter: int
+    segment: int
+    state: int
+
+    @property
+    def stamp(self) -> Timestamp:
+        """Its clock."""
+        return Timestamp(self.ms, self.counter)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A changeset to append, with what was decided about it."""
+
+    changeset: Changeset
+    chain: int
+    state: int
+    reason: str = ""
+
+
+def known(dots: Iterable[bytes]) -> dict[bytes, Known]:
+    """Return what the log holds of ``dots``."""
+    found = (Known(bytes(row[0]), *row[1:]) for row in sql.select_in(ENTRY, COLUMNS, "dot", list(dots)))
+    return {entry.dot: entry for entry in found}
+
+
+def chain(key: ChainKey, public_key: str) -> Chain:
+    """Return the chain of this name, made with ``public_key`` where it is new."""
+    return Chain.objects.get_or_create(
+        name=key.name, incarnation=key.incarnation, scope=key.scope, defaults={"key": public_key}
+    )[0]
+
+
+def append(frame: bytes, records: Sequence[Record]) -> None:
+    """Append ``records``, which are just what ``frame`` holds, and move the tips of their chains."""
+    segment = Segment.objects.create(frame=frame).pk
+    rows = []
+    for record in records:
+        head, prev = record.changeset.head, record.changeset.head.prev
+        place = (record.chain, head.seq, record.changeset.dot, bytes.fromhex(prev) if prev else None)
+        rows.append((*place, *head.clock, segment, record.state, record.reason))
+    sql.insert(ENTRY, ("chain_id", "seq", "dot", "prev", "ms", "counter", "segment_id", "state", "reason"), rows)
+    _move_tips(records)
+
+
+def _move_tips(records: Sequence[Record]) -> None:
+    passed = {bytes.fromhex(record.changeset.head.prev) for record in records if record.changeset.head.prev}
+    sql.delete_in(Tip._meta.db_table, "dot", passed)
+    ends = [(r.changeset.dot, r.chain, r.changeset.head.seq) for r in records if r.changeset.dot not in passed]
+    sql.insert(Tip._meta.db_table, ("dot", "chain_id", "seq"), ends)
+
+
+def pack(changesets: Iterable[Changeset]) -> bytes:
+    """Return one frame that holds ``changesets``."""
+    return wire.pack(b"".join(wire.lines_of(c.raw, c.signature, c.values.values()) for c in changesets))
+
+
+def segment(number: int) -> list[Changeset]:
+    """Return the changesets of one segment."""
+    frame = bytes(Segment.objects.values_list("frame", flat=True).get(pk=number))
+    return wire.parse(frame, wire.unpack(frame)).changesets
+
+
+def changesets(dots: Iterable[bytes]) -> dict[bytes, Changeset]:
+    """Return the changesets ``dots``, read from their segments. Unknown ones are left out."""
+    wanted = known(dots)
+    found: dict[bytes, Changeset] = {}
+    for number in sorted({entry.segment for entry in wanted.values()}):
+        found.update((c.dot, c) for c in segment(number) if c.dot in wanted)
+    return found
+
+
+def scan(state: int | None = Entry.State.APPLIED, scope: str | None = None) -> Iterator[tuple[Known, Changeset]]:
+    """Yield all changesets in order of arrival, a segment in memory at a time; by ``state`` and ``scope`` unless None."""
+    position = 0
+    while True:
+        query = Entry.objects.filter(position__gt=position).order_by("position")
+        if state is not None:
+            query = query.filter(state=state)
+        if scope is not None:
+            query = query.filter(chain__scope=scope)
+        batch = [Known(bytes(row[0]), *row[1:]) for row in query.values_list(*COLUMNS)[:500]]
+        if not batch:
+            return
+        yield from _with_changesets(batch)
+        position = batch[-1].position
+
+
+def _with_changesets(batch: Sequence[Known]) -> Iterator[tuple[Known, Changeset]]:
+    number, held = None, {}
+    for entry in batch:
+        if entry.segment != number:
+            number, held = entry.segment, {c.dot: c for c in segment(entry.segment)}
+        yield entry, held[entry.dot]
+
+
+def tips() -> list[tuple[ChainKey, int, bytes]]:
+    """Return the tips of all chains: chain, sequence, dot; sorted."""
+    rows = Tip.objects.values_list("chain__name", "chain__incarnation", "chain__scope", "seq", "dot")
+    return sorted((ChainKey(name, incarnation, scope), seq, bytes(dot)) for name, incarnation, scope, seq, dot in rows)
+
+
+def is_below(dot: bytes, ends: Iterable[bytes]) -> bool:
+    """Say whether ``dot`` is one of ``ends`` or an ancestor of one, in its chain."""
+    place = known([dot]).get(dot)
+    for end in known(ends).values():
+        if place is None or end.chain != place.chain:
+            continue
+        while end.seq > place.seq:
+            if not _is_forked(end.chain):
+                return True
+            end = _parent(end.dot)
+        if end.dot == dot:
+            return True
+    return False
+
+
+def _is_forked(chain_id: int) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT COUNT(*) FROM {Tip._meta.db_table} WHERE chain_id = %s", [chain_id])  # noqa: S608
+        return int(cursor.fetchone()[0]) > 1
+
+
+def _parent(dot: bytes) -> Known:
+    prev = bytes(Entry.objects.values_list("prev", flat=True).get(dot=dot))
+    return known([prev])[prev]

@@ -1,0 +1,179 @@
+"""Projection: model rows show what the registers say. Registers are the state; rows follow from them and can be made anew.
+
+A row that cannot be shown here (unknown model, a value too long, one that was dropped) is marked and tried again after an
+upgrade; it blocks nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import DatabaseError, connection, transaction
+
+from sync import signals
+from sync.db import sql
+from sync.registers import Batch, RowKey, Slot
+from sync.registry import FieldSpec, ModelSpec, spec_of
+from sync.values import Values
+
+Column = tuple[str, Any]
+UNSHOWABLE = (ValueError, TypeError, KeyError, OverflowError, ValidationError)
+
+
+def project(batch: Batch, values: Values) -> None:
+    """Make the rows show the registers of ``batch``, parts before wholes."""
+    groups: dict[str, dict[RowKey, Slot]] = {}
+    for key, slot in batch.slots.items():
+        if slot.dirty:
+            groups.setdefault(key.model, {})[key] = slot
+    shown = {key for group in groups.values() for key in group}
+    specs = {label: spec_of(label) for label in groups}
+    for label in [label for label, model in specs.items() if model is None]:
+        _mark_unknown(groups.pop(label))
+    known = [model for model in specs.values() if model is not None]
+    for model in sorted(known, key=_depth, reverse=True):
+        wholes = _Projector(model, batch, values).run(groups.get(model.label, {}))
+        if model.whole is not None and wholes:
+            groups.setdefault(model.whole.label, {}).update(wholes)
+            if model.whole not in known:
+                _Projector(model.whole, batch, values).run(wholes)
+    signals.projected.send(sender=None, rows=shown)
+
+
+def _depth(model: ModelSpec) -> int:
+    return 0 if model.whole is None else 1 + _depth(model.whole)
+
+
+def _mark_unknown(slots: dict[RowKey, Slot]) -> None:
+    for slot in slots.values():
+        slot.alive, slot.projected = slot.row.own, False
+
+
+class _Projector:
+    """Projects rows of one model."""
+
+    def __init__(self, model: ModelSpec, batch: Batch, values: Values) -> None:
+        self.model, self.batch, self.values = model, batch, values
+
+    def run(self, slots: dict[RowKey, Slot]) -> dict[RowKey, Slot]:
+        """Project ``slots``; return the wholes whose life may hang on what happened to their parts."""
+        dying = [key for key, slot in slots.items() if slot.alive and not self._lives(key, slot)]
+        living = {key: slot for key, slot in slots.items() if self._lives(key, slot)}
+        full = {key: slot for key, slot in living.items() if not slot.alive or not slot.projected}
+        partial = {key: slot for key, slot in living.items() if key not in full and slot.changed}
+        self._prefetch([*full.values(), *partial.values()])
+        wholes = self._wholes(dying)
+        sql.delete_in(self.model.table, "token", [key.token for key in dying])
+        self._write(full, partial)
+        for key in dying:
+            slots[key].alive = False
+        for slot in living.values():
+            slot.alive = True
+        return {**wholes, **self._wholes(living)}
+
+    def _lives(self, key: RowKey, slot: Slot) -> bool:
+        if slot.row.own:
+            return True
+        return bool(slot.row.deletes) and any(self._has_rows(part, key.token) for part in self.model.parts)
+
+    @staticmethod
+    def _has_rows(part: ModelSpec, whole: str) -> bool:
+        return part.model._base_manager.filter(**{str(part.composition): whole}).exists()
+
+    def _prefetch(self, slots: Iterable[Slot]) -> None:
+        self.values.prefetch({dot for slot in slots for heads in slot.row.heads.values() for dot in heads})
+
+    def _write(self, full: dict[RowKey, Slot], partial: dict[RowKey, Slot]) -> None:
+        inserts: dict[RowKey, list[Column]] = {}
+        updates: dict[RowKey, list[Column]] = {}
+        for rows, slots in ((inserts, full), (updates, partial)):
+            for key, slot in slots.items():
+                columns = self._columns(key, slot, everything=rows is inserts)
+                if columns is not None:
+                    rows[key] = columns
+        self._store(inserts, self._insert)
+        self._store(updates, self._update)
+
+    def _columns(self, key: RowKey, slot: Slot, everything: bool) -> list[Column] | None:
+        touched = {name.split("/", 1)[0] for name in slot.changed}
+        try:
+            columns = [
+                (field.field.column, self._column(key, slot, field))
+                for field in self.model.fields.values()
+                if everything or field.name in touched
+            ]
+        except UNSHOWABLE:
+            slot.projected = False
+            return None
+        slot.projected = True
+        return columns
+
+    def _column(self, key: RowKey, slot: Slot, field: FieldSpec) -> Any:
+        value = field.from_json(field.clean(self._value(key, slot, field)))
+        if isinstance(value, str):
+            limit = field.field.max_length
+            if (limit and len(value) > limit) or "\x00" in value:
+                raise ValueError(f"{field.name} does not fit")
+        if value is None and not field.field.null:
+            raise ValueError(f"{field.name} must not be empty")
+        return field.field.get_db_prep_save(value, connection)
+
+    def _value(self, key: RowKey, slot: Slot, field: FieldSpec) -> Any:
+        if field.policy in ("set", "map"):
+            prefix = f"{field.name}/"
+            elements = {name[len(prefix) :]: heads for name, heads in slot.row.heads.items() if name.startswith(prefix)}
+            if field.policy == "set":
+                return sorted(e for e, heads in elements.items() if any(self._said(key, prefix + e, d) for d in heads))
+            found = {e: self._said(key, prefix + e, self.values.shown(heads)) for e, heads in elements.items() if heads}
+            return {element: value for element, value in found.items() if value is not None}
+        heads = slot.row.heads.get(field.name)
+        return self._said(key, field.name, self.values.shown(heads)) if heads else field.to_json(field.empty())
+
+    def _said(self, key: RowKey, name: str, dot: bytes) -> Any:
+        return self.values.value(key, name, dot)
+
+    def _store(self, rows: dict[RowKey, list[Column]], statement: Any) -> None:
+        """Write all rows at once; where the database refuses, one by one, so that one bad row stops no other."""
+        if not rows:
+            return
+        try:
+            with transaction.atomic():
+                statement(rows)
+        except DatabaseError:
+            for key, columns in rows.items():
+                try:
+                    with transaction.atomic():
+                        statement({key: columns})
+                except DatabaseError:
+                    self.batch.slots[key].projected = False
+
+    def _insert(self, rows: dict[RowKey, list[Column]]) -> None:
+        local = [f for f in self.model.model._meta.concrete_fields if not f.primary_key and f.attname not in self.model.fields]
+        defaults = [(f.column, f.get_db_prep_save(f.get_default(), connection)) for f in local]
+        names = [name for name, _ in [*next(iter(rows.values())), *defaults]]
+        content = [(key.token, *(value for _, value in [*columns, *defaults])) for key, columns in rows.items()]
+        sql.upsert(self.model.table, "token", names, content)
+
+    def _update(self, rows: dict[RowKey, list[Column]]) -> None:
+        groups: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
+        for key, columns in rows.items():
+            names = tuple(name for name, _ in columns)
+            groups.setdefault(names, []).append((*(value for _, value in columns), key.token))
+        for names, content in groups.items():
+            sql.update(self.model.table, "token", names, content)
+
+    def _wholes(self, parts: Iterable[RowKey]) -> dict[RowKey, Slot]:
+        """The wholes of ``parts`` that are deleted by themselves, and so live or die with their parts."""
+        if self.model.whole is None:
+            return {}
+        column = self.model.fields[str(self.model.composition)].field.column
+        tokens = {token for (token,) in sql.select_in(self.model.table, [column], "token", [key.token for key in parts])}
+        keys = [RowKey(self.model.whole.label, token) for token in tokens if token]
+        self.batch.load(keys)
+        found = {key: self.batch.slots[key] for key in keys if key in self.batch.slots}
+        hanging = {key: slot for key, slot in found.items() if slot.row.deletes and not slot.row.own}
+        for slot in hanging.values():
+            slot.dirty = True
+        return hanging

@@ -1,0 +1,68 @@
+"""Deriving registers and rows from the log anew: after a change of what counts, and to verify what stands in the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sync import log
+from sync.core.changeset import Changeset
+from sync.core.register import Row
+from sync.db import sql
+from sync.fold import fold, rows_of
+from sync.models import Register
+from sync.project import project
+from sync.registers import TABLE, Batch, RowKey, add_to_digests, term
+from sync.values import Values
+
+
+def apply(changesets: Iterable[Changeset]) -> None:
+    """Fold ``changesets``, which are in the log already, into registers, rows and digest."""
+    applied = list(changesets)
+    batch = Batch()
+    batch.load(rows_of(applied))
+    for changeset in applied:
+        fold(batch, changeset)
+    batch.settle()
+    project(batch, Values(applied))
+    batch.save()
+
+
+def rebuild(rows: set[RowKey]) -> None:
+    """Derive the registers of ``rows`` from all changesets that count now, and project them. O(log)."""
+    if not rows:
+        return
+    batch = Batch()
+    batch.load(rows)
+    for slot in batch.slots.values():
+        slot.row, slot.dirty = Row(), True
+    for _, changeset in log.scan():
+        fold(batch, changeset, only=rows)
+    batch.settle()
+    for slot in batch.slots.values():
+        slot.changed.update(slot.row.heads)
+        slot.projected = False  # every column is to be written
+    project(batch, Values())
+    batch.save()
+    _drop_empty(batch)
+
+
+def _drop_empty(batch: Batch) -> None:
+    """Take out registers that nothing counts for any more."""
+    empty = {key: slot for key, slot in batch.slots.items() if not slot.row.heads and not slot.row.deletes}
+    sums: dict[str, int] = {}
+    for key, slot in empty.items():
+        sums[slot.scope] = sums.get(slot.scope, 0) - term(key, slot.row.encode())
+    add_to_digests(sums)
+    sql.delete_in(TABLE, "key", [key.stored for key in empty])
+
+
+def retry_unprojected() -> int:
+    """Project again what could not be shown, as after an upgrade; return how many rows are shown now."""
+    keys = [RowKey(*row) for row in Register.objects.filter(projected=False).values_list("model", "token")]
+    batch = Batch()
+    batch.load(keys)
+    for slot in batch.slots.values():
+        slot.dirty = True
+    project(batch, Values())
+    batch.save()
+    return sum(slot.projected for slot in batch.slots.values())

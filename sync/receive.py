@@ -1,0 +1,212 @@
+"""Receiving changesets: the one door between what came over the wire and what counts here.
+
+A batch is one transaction: log, tips, registers, rows, digest and clock together. Receiving a changeset twice changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from django.db import transaction
+
+from sync import conf, local, log, signals, trusting
+from sync.admission import judge, readmit, release
+from sync.core import signing
+from sync.core.changeset import ChainKey, Changeset
+from sync.core.clock import Timestamp
+from sync.core.policy import TRUST, is_entitled
+from sync.core.trust import TrustList
+from sync.core.wire import Frame
+from sync.models import Chain, Entry
+from sync.rebuild import apply
+
+BATCH_CHANGESETS = 1000
+BATCH_BYTES = 8 << 20  # of compressed frames
+
+
+@dataclass(slots=True)
+class Receipt:
+    """What became of a stream: counts of changesets. ``refused``: code -> count; nothing of those was stored."""
+
+    received: int = 0
+    applied: int = 0
+    quarantined: int = 0
+    held: int = 0
+    refused: dict[str, int] = field(default_factory=dict)
+
+    def refuse(self, code: str) -> None:
+        """Count one that was not stored."""
+        self.refused[code] = self.refused.get(code, 0) + 1
+
+
+def receive(frames: Iterable[Frame]) -> Receipt:
+    """Apply ``frames`` in batches, each in a transaction of its own. What was applied stays, also where a later frame fails."""
+    receipt = Receipt()
+    for batch in _batches(frames):
+        with transaction.atomic():
+            local.take_turn()
+            count = _Inbox(receipt).take(batch) + release()
+            if count:
+                transaction.on_commit(signals.announce)
+    return receipt
+
+
+def _batches(frames: Iterable[Frame]) -> Iterator[list[Frame]]:
+    batch: list[Frame] = []
+    count = size = 0
+    for frame in frames:
+        batch.append(frame)
+        count, size = count + len(frame.changesets), size + len(frame.raw)
+        if count >= BATCH_CHANGESETS or size >= BATCH_BYTES:
+            yield batch
+            batch, count, size = [], 0, 0
+    if batch:
+        yield batch
+
+
+class _Inbox:
+    """One batch of frames, on its way from bytes to rows."""
+
+    def __init__(self, receipt: Receipt) -> None:
+        self.receipt = receipt
+        self.trust: TrustList = trusting.current()
+        self.me = trusting.me()
+        self.wall = local.wall_ms()
+        self.chains: dict[ChainKey, Chain] = {}
+        self.places: dict[bytes, tuple[ChainKey, int, Timestamp, int]] = {}  # what may be a parent: chain, seq, stamp, state
+
+    def take(self, frames: Sequence[Frame]) -> int:
+        """Accept what is new and right; return how many changesets that were."""
+        everything = [changeset for frame in frames for changeset in frame.changesets]
+        self.receipt.received += len(everything)
+        held = log.known(changeset.dot for changeset in everything)
+        self._load_parents(everything)
+        new = {changeset.dot: changeset for changeset in everything if changeset.dot not in held}
+        count = 0
+        # The trusted list first: it decides what the rest may do.
+        for wanted in (True, False):
+            part = [c for c in new.values() if (c.head.scope == TRUST) is wanted]
+            accepted = self._accept(part)
+            if accepted:
+                self._append(frames, accepted)
+                self._apply(accepted, is_trust=wanted)
+            count += len(accepted)
+        return count
+
+    def _load_parents(self, changesets: Sequence[Changeset]) -> None:
+        parents = log.known({bytes.fromhex(c.head.prev) for c in changesets if c.head.prev})
+        chains = Chain.objects.in_bulk({entry.chain for entry in parents.values()})
+        for dot, entry in parents.items():
+            chain = chains[entry.chain]
+            key = ChainKey(chain.name, chain.incarnation, chain.scope)
+            self.places[dot] = (key, entry.seq, entry.stamp, entry.state)
+
+    def _accept(self, changesets: Sequence[Changeset]) -> dict[bytes, log.Record]:
+        """Return records of those that follow in their chains and are signed; others are refused and counted."""
+        linked = [changeset for changeset in changesets if self._follows(changeset)]
+        vouched = self._vouched(linked)
+        records: dict[bytes, log.Record] = {}
+        for changeset in linked:
+            if changeset.dot in vouched:
+                records[changeset.dot] = self._judge(changeset)
+            else:
+                self.receipt.refuse("bad_signature")
+                self.places.pop(changeset.dot, None)
+        return records
+
+    def _follows(self, changeset: Changeset) -> bool:
+        head = changeset.head
+        code = self._objection(changeset)
+        if code:
+            self.receipt.refuse(code)
+            return False
+        self.places[changeset.dot] = (head.chain, head.seq, head.stamp, Entry.State.APPLIED)
+        return True
+
+    def _objection(self, changeset: Changeset) -> str | None:
+        head = changeset.head
+        if not is_entitled(self.me, head.scope):
+            return "scope_not_entitled"
+        if self._key(head.chain) is None:
+            return "origin_unknown"
+        if head.prev is None:
+            return None
+        parent = self.places.get(bytes.fromhex(head.prev))
+        if parent is None or parent[0] != head.chain or parent[1] != head.seq - 1:
+            return "previous_missing"
+        return None if head.stamp > parent[2] else "clock_not_growing"
+
+    def _key(self, chain: ChainKey) -> str | None:
+        """The key of a chain: bound to its incarnation for life once it is known, else as the trusted list says."""
+        if chain not in self.chains:
+            known = Chain.objects.filter(name=chain.name, incarnation=chain.incarnation).first()
+            entry = self.trust.entries.get(chain.name)
+            key = known.key if known else entry.key_for(chain.incarnation) if entry else None
+            if key is None:
+                return None
+            self.chains[chain] = log.chain(chain, key)
+        return self.chains[chain].key
+
+    def _vouched(self, changesets: Sequence[Changeset]) -> set[bytes]:
+        """Those under a good signature. One at the end of a run vouches for all before it; where it is bad, the next before it."""
+        by_dot = {changeset.dot: changeset for changeset in changesets}
+        passed = {bytes.fromhex(c.head.prev) for c in changesets if c.head.prev}
+        vouched: set[bytes] = set()
+        for end in (dot for dot in by_dot if dot not in passed):
+            walk: bytes | None = end
+            while walk in by_dot and walk not in vouched:
+                changeset = by_dot[walk]
+                prev = bytes.fromhex(changeset.head.prev) if changeset.head.prev else None
+                key = signing.parse_key(self.chains[changeset.head.chain].key)
+                if signing.is_signed_by(key, changeset.id, changeset.signature):
+                    while walk in by_dot and walk not in vouched:
+                        vouched.add(walk)
+                        before = by_dot[walk].head.prev
+                        walk = bytes.fromhex(before) if before else None
+                    break
+                walk = prev
+        return vouched
+
+    def _judge(self, changeset: Changeset) -> log.Record:
+        head = changeset.head
+        parent = self.places.get(bytes.fromhex(head.prev)) if head.prev else None
+        if head.stamp.is_ahead(self.wall, conf.max_clock_drift_ms()) or (parent and parent[3] == Entry.State.HELD):
+            state, reason = Entry.State.HELD, "clock_ahead"
+        else:
+            state, reason = judge(self.trust, changeset)
+        self.places[changeset.dot] = (head.chain, head.seq, head.stamp, state)
+        return log.Record(changeset, self.chains[head.chain].pk, state, reason)
+
+    def _append(self, frames: Sequence[Frame], accepted: Mapping[bytes, log.Record]) -> None:
+        """Append to the log, frame by frame; a frame of which everything is new is kept as it came."""
+        left = dict(accepted)
+        for frame in frames:
+            part = [left.pop(dot) for dot in dict.fromkeys(c.dot for c in frame.changesets) if dot in left]
+            if part:
+                is_whole = frame.is_pure and len(part) == len(frame.changesets)
+                log.append(frame.raw if is_whole else log.pack(record.changeset for record in part), part)
+
+    def _apply(self, accepted: Mapping[bytes, log.Record], is_trust: bool) -> None:
+        self._count(accepted)
+        if is_trust:
+            names = trusting.refresh()
+            self.trust = trusting.current()
+        else:
+            apply(r.changeset for r in accepted.values() if r.state == Entry.State.APPLIED)
+            names = {r.changeset.head.name for r in accepted.values() if self._is_closed(r.changeset)}
+        if names:
+            readmit(names)
+        stamps = [r.changeset.head.stamp for r in accepted.values() if r.state != Entry.State.HELD]
+        local.set_clock(max([local.clock_of(local.state()), *stamps]))
+
+    def _is_closed(self, changeset: Changeset) -> bool:
+        """Whether it must be judged again now that it is in the log: it counts only below a closing tip."""
+        entry = self.trust.entries.get(changeset.head.name)
+        return entry is not None and changeset.head.incarnation in entry.closed
+
+    def _count(self, accepted: Mapping[bytes, log.Record]) -> None:
+        states = [record.state for record in accepted.values()]
+        self.receipt.applied += states.count(Entry.State.APPLIED)
+        self.receipt.quarantined += states.count(Entry.State.QUARANTINED)
+        self.receipt.held += states.count(Entry.State.HELD)

@@ -1,0 +1,181 @@
+"""What each replicated model declares, made ready once: fields, policies, and how values become JSON and come back.
+
+``spec(model)`` by class, ``spec_of(label)`` by name (``content.page``). A label that is not known here yields None: its
+changes are kept and passed on, and shown after the upgrade that brings the model.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+from django.apps import apps
+from django.db import models
+from django.utils.dateparse import parse_datetime
+
+from sync.core.policy import ALL
+from sync.replicated import ReplicatedModel
+
+POLICIES = ("register", "text", "latest", "set", "map", "claim")
+Scope = Callable[[dict[str, Any]], str]
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _to_text(value: Any) -> Any:
+    return None if value is None else str(value)
+
+
+def _from_base64(value: Any) -> Any:
+    return None if value is None else base64.b64decode(value)
+
+
+def _to_base64(value: Any) -> Any:
+    return None if value is None else base64.b64encode(bytes(value)).decode()
+
+
+def _to_iso(value: Any) -> Any:
+    return None if value is None else value.isoformat()
+
+
+@dataclass(frozen=True, eq=False)
+class FieldSpec:
+    """One replicated field: ``name`` as it stands in ops (the attribute name), its policy, its two conversions."""
+
+    field: models.Field[Any, Any]
+    policy: str
+    clean: Callable[[Any], Any]
+
+    @property
+    def name(self) -> str:
+        """The name in ops: ``section_id`` for a reference."""
+        return self.field.attname
+
+    @cached_property
+    def to_json(self) -> Callable[[Any], Any]:
+        """From the value of a model instance to JSON."""
+        target: models.Field[Any, Any] = self.field
+        if isinstance(target, models.DateTimeField | models.DateField | models.TimeField):
+            return _to_iso
+        if isinstance(target, models.BinaryField):
+            return _to_base64
+        if isinstance(target, models.DecimalField | models.UUIDField):
+            return _to_text
+        return _same
+
+    @cached_property
+    def from_json(self) -> Callable[[Any], Any]:
+        """From JSON to the value of a model instance. Raises ValidationError or ValueError."""
+        if isinstance(self.field, models.BinaryField):
+            return _from_base64
+        if isinstance(self.field, models.DateTimeField):
+            return lambda value: None if value is None else parse_datetime(value)
+        if isinstance(self.field, models.JSONField):
+            return _same
+        return self.field.to_python
+
+    def empty(self) -> Any:
+        """The value where nobody has written one: the default, or what is empty for the type."""
+        if self.policy == "set":
+            return []
+        if self.policy == "map":
+            return {}
+        if self.field.has_default():
+            return self.field.get_default()
+        return None if self.field.null else self.field.to_python("") if self.field.empty_strings_allowed else 0
+
+
+@dataclass(frozen=True, eq=False)
+class ModelSpec:
+    """One replicated model. ``fields`` by name in ops; ``composition`` names the reference to what a row is part of."""
+
+    model: type[ReplicatedModel]
+    fields: Mapping[str, FieldSpec]
+    composition: str | None
+    blobs: tuple[str, ...]
+    scope: Scope
+
+    @property
+    def label(self) -> str:
+        """``app.model`` in lower case."""
+        return self.model._meta.label_lower
+
+    @property
+    def table(self) -> str:
+        """The database table."""
+        return self.model._meta.db_table
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The names of the fields, in order."""
+        return list(self.fields)
+
+    @cached_property
+    def parts(self) -> list[ModelSpec]:
+        """The models whose rows are parts of rows of this one."""
+        return [other for other in all_specs() if other.composition and other.whole is self]
+
+    @cached_property
+    def whole(self) -> ModelSpec | None:
+        """The model of which rows of this one are parts."""
+        if self.composition is None:
+            return None
+        return spec(self.fields[self.composition].field.related_model)  # type: ignore[arg-type]
+
+
+def _everybody(_: dict[str, Any]) -> str:
+    return ALL
+
+
+@lru_cache(maxsize=256)
+def _build(model: type[ReplicatedModel]) -> ModelSpec:
+    declared = getattr(model, "Replication", None)
+    policies = getattr(declared, "policies", {})
+    cleaners = getattr(declared, "clean", {})
+    local = getattr(declared, "local", ())
+    composition = getattr(declared, "composition", None)
+    fields = {
+        field.attname: FieldSpec(field, policies.get(field.name, "register"), cleaners.get(field.name, _same))
+        for field in model._meta.concrete_fields
+        if not field.primary_key and field.name not in local
+    }
+    return ModelSpec(
+        model=model,
+        fields=fields,
+        composition=model._meta.get_field(composition).attname if composition else None,  # type: ignore[union-attr]
+        blobs=tuple(getattr(declared, "blobs", ())),
+        scope=_scope(getattr(declared, "scope", None)),
+    )
+
+
+def _scope(declared: Any) -> Scope:
+    if declared is None:
+        return _everybody
+    return getattr(declared, "__func__", declared)  # type: ignore[no-any-return]
+
+
+def spec(model: type[models.Model]) -> ModelSpec | None:
+    """Return what ``model`` (or the model that it is a proxy of) declares; None where it does not replicate."""
+    concrete = model._meta.concrete_model
+    if concrete is None or not issubclass(concrete, ReplicatedModel):
+        return None
+    return _build(concrete)
+
+
+def spec_of(label: str) -> ModelSpec | None:
+    """Return the spec of ``app.model``; None where it is not known here, or does not replicate."""
+    try:
+        return spec(apps.get_model(label))
+    except (LookupError, ValueError):
+        return None
+
+
+def all_specs() -> list[ModelSpec]:
+    """Return the specs of all replicated models, by label."""
+    found = [spec(model) for model in apps.get_models() if not model._meta.proxy]
+    return sorted((item for item in found if item is not None), key=lambda item: item.label)

@@ -1,0 +1,21 @@
+"""What others may listen to: rows that changed by replication, and commits that peers may lack."""
+
+from __future__ import annotations
+
+import logging
+
+from django.dispatch import Signal
+
+logger = logging.getLogger(__name__)
+
+# Sent within the transaction, with ``rows``: set of (label of model, token) whose projection changed, local or received.
+projected = Signal()
+# Sent after a commit that made or applied changesets: peers may lack something.
+announced = Signal()
+
+
+def announce() -> None:
+    """Tell the listeners that peers may lack something; a listener that fails is logged, never the writer's trouble."""
+    for receiver, result in announced.send_robust(sender=None):
+        if isinstance(result, Exception):
+            logger.warning("wake-up by %r failed, the next sweep catches up: %s", receiver, result)

@@ -1,0 +1,146 @@
+"""The trusted list of this replica: derived from the log, kept in a table, asked by commands, server and apply."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from sync import conf, keys, local, log
+from sync.commit import Draft, make
+from sync.core.changeset import Changeset, Op
+from sync.core.errors import NeedsOperatorError
+from sync.core.policy import TRUST, Party, Role
+from sync.core.trust import Closed, Open, Position, TrustEntry, TrustList, TrustWrite, entry_value, evaluate, parse_entry
+from sync.models import Chain, Tip, Trusted
+
+MODEL = "sync.trust"  # stands in ops where a model would; the token is a replica's name
+FIELD = "entry"
+
+
+def own_entry() -> TrustEntry:
+    """Return what this replica says of itself, by its settings."""
+    return TrustEntry({}, Open(Role(conf.role()), conf.farm(), conf.url(), keys.public_text()))
+
+
+def root() -> tuple[str, TrustEntry]:
+    """Return the pinned root of the site; a master without a pin is its own, anybody else has none ("")."""
+    row = local.state()
+    if row.root_name:
+        return row.root_name, TrustEntry({}, Open(Role.MASTER, "", row.root_url, row.root_key))
+    return (conf.name(), own_entry()) if conf.role() == Role.MASTER else ("", own_entry())
+
+
+def current() -> TrustList:
+    """Return the list as it stands in the table. A replica that nobody has entered knows at least itself and its root."""
+    found = TrustList({row.name: parse_entry(row.entry) for row in Trusted.objects.order_by("rank")})
+    name, pinned = root()
+    if name:
+        found.entries.setdefault(name, pinned)
+    found.entries.setdefault(conf.name(), own_entry())
+    return found
+
+
+def is_below(dot: str, tips: list[str]) -> bool:
+    """Say whether ``dot`` lies on the path to one of ``tips``; all in hex."""
+    return log.is_below(bytes.fromhex(dot), [bytes.fromhex(tip) for tip in tips])
+
+
+def position(changeset: Changeset) -> Position:
+    """Return where ``changeset`` stands, as the list names places."""
+    return Position(changeset.head.incarnation, changeset.dot.hex())
+
+
+def writes_of(changeset: Changeset) -> Iterable[TrustWrite]:
+    """Yield the writes to the list in ``changeset``. What cannot be read as an entry counts as none."""
+    refs = [ref.hex() for ref in changeset.refs()]
+    for op in changeset.head.ops:
+        for write in op.writes:
+            if op.model != MODEL or write.field != FIELD:
+                continue
+            try:
+                entry = parse_entry(changeset.value(write))
+            except (msgspec.ValidationError, KeyError, ValueError):
+                continue
+            over = frozenset(refs[index] for index in write.over)
+            yield TrustWrite(changeset.head.name, position(changeset), changeset.head.stamp, op.token, entry, over)
+
+
+def refresh() -> set[str]:
+    """Derive the list from the log anew; return the names of which it now says something else."""
+    name, pinned = root()
+    if not name:
+        return set()
+    before = {row.name: row.entry for row in Trusted.objects.all()}
+    writes = [write for _, changeset in log.scan(state=None, scope=TRUST) for write in writes_of(changeset)]
+    entries = {subject: dict(entry_value(entry)) for subject, entry in evaluate(name, pinned, writes, is_below).entries.items()}
+    Trusted.objects.exclude(name__in=entries).delete()
+    for rank, (subject, entry) in enumerate(entries.items()):
+        Trusted.objects.update_or_create(name=subject, defaults={"rank": rank, "entry": entry})
+    return {subject for subject in {*before, *entries} if before.get(subject) != entries.get(subject)}
+
+
+def enter(subject: str, entry: TrustEntry) -> None:
+    """Write ``entry`` to the list, over all that is known of ``subject``. Called on a master, within a transaction."""
+    if conf.role() != Role.MASTER:
+        raise NeedsOperatorError(f"only a master writes the trusted list; {conf.name()} is a {conf.role()}")
+    heads = {
+        bytes.fromhex(w.at.dot) for _, c in log.scan(state=None, scope=TRUST) for w in writes_of(c) if w.subject == subject
+    }
+    draft = Draft()
+    draft.ops.append(Op(MODEL, subject, [draft.write(FIELD, None, entry_value(entry), heads)]))
+    make(TRUST, draft)
+
+
+def publish_self() -> bool:
+    """Let the list say of this master what its settings say; return whether that was news."""
+    entry = current().entries.get(conf.name())
+    mine = own_entry()
+    if entry is not None and entry.open == mine.open and Trusted.objects.filter(name=conf.name()).exists():
+        return False
+    enter(conf.name(), TrustEntry(entry.closed if entry else {}, mine.open))
+    return True
+
+
+def closed_at(name: str, entry: TrustEntry, until: int | None = None) -> dict[str, Closed]:
+    """Return ``entry`` with every incarnation of ``name`` closed at what is known here.
+
+    ``until``: the last sequence number that counts in the chain of content; the tips of today where it is None.
+    """
+    closed = dict(entry.closed)
+    if entry.open is None:
+        return closed
+    tips: dict[str, list[str]] = {}
+    for chain in Chain.objects.filter(name=name):
+        ends = Tip.objects.filter(chain=chain).values_list("dot", "seq")
+        kept = [_ancestor(chain, bytes(dot), seq, until) for dot, seq in ends]
+        tips.setdefault(chain.incarnation, []).extend(dot.hex() for dot in kept if dot)
+    for incarnation, dots in tips.items():
+        if incarnation not in closed:
+            closed[incarnation] = Closed(entry.open.role, entry.open.farm, entry.open.key, sorted(dots))
+    return closed
+
+
+def _ancestor(chain: Chain, dot: bytes, seq: int, until: int | None) -> bytes | None:
+    if until is None or seq <= until or chain.scope == TRUST:
+        return dot
+    row = chain.entry_set.filter(seq=until).values_list("dot", flat=True).first()
+    return bytes(row) if row is not None else None
+
+
+def party_of(entry: TrustEntry) -> Party | None:
+    """Return as what an entry lets its name act now; None for one that is revoked."""
+    return Party(entry.open.role, entry.open.farm) if entry.open else None
+
+
+def me() -> Party:
+    """Return this replica as the rule sees it."""
+    return Party(Role(conf.role()), conf.farm())
+
+
+def listing() -> list[dict[str, Any]]:
+    """Return the list for people: name, role, farm, url, key of everyone who is open, by rank."""
+    return [
+        {"name": name, **msgspec.to_builtins(entry.open)} for name, entry in current().entries.items() if entry.open is not None
+    ]

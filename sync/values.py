@@ -1,0 +1,70 @@
+"""The values of writes, by the dot of their changeset: from the batch at hand, or from the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sync import log
+from sync.core.changeset import Changeset
+from sync.core.clock import Timestamp
+from sync.models import Chain
+from sync.registers import RowKey
+
+Order = tuple[Timestamp, str, str, int, bytes]
+
+
+class Values:
+    """Answers what a write said, and which of several heads is shown. ``prefetch`` reads many from the log at once."""
+
+    def __init__(self, at_hand: Iterable[Changeset] = ()) -> None:
+        self._changesets: dict[bytes, Changeset] = {changeset.dot: changeset for changeset in at_hand}
+        self._orders: dict[bytes, Order] = {}
+        self._written: dict[bytes, dict[tuple[RowKey, str], Any]] = {}
+
+    def prefetch(self, dots: Iterable[bytes]) -> None:
+        """Read the changesets ``dots`` that are not at hand."""
+        wanted = [dot for dot in dots if dot not in self._changesets]
+        if wanted:
+            self._changesets.update(log.changesets(wanted))
+
+    def changeset(self, dot: bytes) -> Changeset | None:
+        """Return the changeset; None where it is not held."""
+        self.prefetch([dot])
+        return self._changesets.get(dot)
+
+    def value(self, row: RowKey, key: str, dot: bytes) -> Any:
+        """Return what ``dot`` wrote to the register. Raises KeyError where it did not, or where the value was dropped."""
+        if dot not in self._written:
+            changeset = self.changeset(dot)
+            if changeset is None:
+                raise KeyError(dot.hex())
+            self._written[dot] = {
+                (RowKey(op.model, op.token), write.key): write for op in changeset.head.ops for write in op.writes
+            }
+        return self._changesets[dot].value(self._written[dot][(row, key)])
+
+    def over(self, row: RowKey, key: str, dot: bytes) -> list[bytes]:
+        """Return the dots that the write of ``dot`` to the register overwrote."""
+        changeset = self.changeset(dot)
+        if changeset is None:
+            return []
+        refs = changeset.refs()
+        writes = (w for op in changeset.head.ops if (op.model, op.token) == row for w in op.writes if w.key == key)
+        return [refs[index] for write in writes for index in write.over]
+
+    def shown(self, heads: tuple[bytes, ...]) -> bytes:
+        """Return the head that every replica shows: the greatest by clock, name, incarnation, sequence, dot."""
+        if len(heads) == 1:
+            return heads[0]
+        missing = [dot for dot in heads if dot not in self._orders]
+        if missing:
+            self._read_orders(missing)
+        return max(heads, key=lambda dot: self._orders[dot])
+
+    def _read_orders(self, dots: list[bytes]) -> None:
+        entries = log.known(dots)
+        chains = Chain.objects.in_bulk({entry.chain for entry in entries.values()})
+        for dot, entry in entries.items():
+            chain = chains[entry.chain]
+            self._orders[dot] = (entry.stamp, chain.name, chain.incarnation, entry.seq, dot)
