@@ -1,9 +1,26 @@
 """The Django app of replication."""
 
+from typing import Any
+
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class SyncConfig(AppConfig):
     """Replication between trusted replicas."""
 
     name = "sync"
+
+    def ready(self) -> None:
+        from sync import checks, incoming, jobs  # noqa: F401
+
+        post_migrate.connect(after_migrate, sender=self)
+
+
+def after_migrate(**_: Any) -> None:
+    """Make what a replica needs once: its key pair and its incarnation; and show what an upgrade has made showable."""
+    from sync import keys, local, rebuild
+
+    keys.ensure()
+    local.state()
+    rebuild.retry_unprojected()

@@ -58,7 +58,7 @@ def pending(using: str = "default") -> Pending:
     connection = connections[using]
     if not hasattr(connection, "sync_pending"):
         connection.sync_pending = Pending()  # type: ignore[attr-defined]
-    return connection.sync_pending  # type: ignore[attr-defined,no-any-return]
+    return connection.sync_pending  # type: ignore[attr-defined]
 
 
 def remember_seen(instance: Any, using: str) -> None:

@@ -92,7 +92,8 @@ def _over(row: RowChange, change: Change, slot: Slot, values: Values) -> list[by
 
 
 def _saying(saw: Any, row: RowKey, change: Change, heads: Iterable[bytes], values: Values) -> list[bytes]:
-    found, level, passed = [], list(heads), set()
+    found: list[bytes] = []
+    level, passed = list(heads), set[bytes]()
     while level and not found:
         found = [dot for dot in level if _said(values, row, change, dot) == saw]
         passed.update(level)

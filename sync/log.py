@@ -153,5 +153,5 @@ def _is_forked(chain_id: int) -> bool:
 
 
 def _parent(dot: bytes) -> Known:
-    prev = bytes(Entry.objects.values_list("prev", flat=True).get(dot=dot))
+    prev = bytes(Entry.objects.values_list("prev", flat=True).get(dot=dot) or b"")
     return known([prev])[prev]

@@ -9,7 +9,20 @@ from django.db import models
 
 from sync.replicated import ReplicatedModel
 
-__all__ = ["Chain", "Contact", "Digest", "Entry", "Local", "Nonce", "Register", "ReplicatedModel", "Segment", "Tip", "Trusted"]
+__all__ = [
+    "Chain",
+    "Contact",
+    "Digest",
+    "Entry",
+    "Local",
+    "MissingBlob",
+    "Nonce",
+    "Register",
+    "ReplicatedModel",
+    "Segment",
+    "Tip",
+    "Trusted",
+]
 
 
 class Local(models.Model):
@@ -121,6 +134,26 @@ class Contact(models.Model):
     last_contact = models.DateTimeField(null=True)
     tips = models.JSONField(default=list)
     error = models.JSONField(null=True)
+
+
+class Claim(models.Model):
+    """A value that a field of policy ``claim`` was given once: see ``sync.claims``."""
+
+    model = models.CharField(max_length=80)
+    value = models.CharField(max_length=500)
+    token = models.CharField(max_length=64)
+    ms = models.BigIntegerField()
+    counter = models.BigIntegerField()
+    dot = models.BinaryField(max_length=16, db_index=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["model", "value"], name="claim_by_value")]
+
+
+class MissingBlob(models.Model):
+    """A blob that a row here names and that has not come yet."""
+
+    digest = models.CharField(primary_key=True, max_length=64)
 
 
 class Nonce(models.Model):

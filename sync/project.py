@@ -100,7 +100,7 @@ class _Projector:
         touched = {name.split("/", 1)[0] for name in slot.changed}
         try:
             columns = [
-                (field.field.column, self._column(key, slot, field))
+                (str(field.field.column), self._column(key, slot, field))
                 for field in self.model.fields.values()
                 if everything or field.name in touched
             ]
@@ -151,7 +151,7 @@ class _Projector:
 
     def _insert(self, rows: dict[RowKey, list[Column]]) -> None:
         local = [f for f in self.model.model._meta.concrete_fields if not f.primary_key and f.attname not in self.model.fields]
-        defaults = [(f.column, f.get_db_prep_save(f.get_default(), connection)) for f in local]
+        defaults = [(str(f.column), f.get_db_prep_save(f.get_default(), connection)) for f in local]
         names = [name for name, _ in [*next(iter(rows.values())), *defaults]]
         content = [(key.token, *(value for _, value in [*columns, *defaults])) for key, columns in rows.items()]
         sql.upsert(self.model.table, "token", names, content)
@@ -168,7 +168,7 @@ class _Projector:
         """The wholes of ``parts`` that are deleted by themselves, and so live or die with their parts."""
         if self.model.whole is None:
             return {}
-        column = self.model.fields[str(self.model.composition)].field.column
+        column = str(self.model.fields[str(self.model.composition)].field.column)
         tokens = {token for (token,) in sql.select_in(self.model.table, [column], "token", [key.token for key in parts])}
         keys = [RowKey(self.model.whole.label, token) for token in tokens if token]
         self.batch.load(keys)

@@ -172,7 +172,7 @@ class _Inbox:
         head = changeset.head
         parent = self.places.get(bytes.fromhex(head.prev)) if head.prev else None
         if head.stamp.is_ahead(self.wall, conf.max_clock_drift_ms()) or (parent and parent[3] == Entry.State.HELD):
-            state, reason = Entry.State.HELD, "clock_ahead"
+            state, reason = int(Entry.State.HELD), "clock_ahead"
         else:
             state, reason = judge(self.trust, changeset)
         self.places[changeset.dot] = (head.chain, head.seq, head.stamp, state)

@@ -156,7 +156,7 @@ def _build(model: type[ReplicatedModel]) -> ModelSpec:
 def _scope(declared: Any) -> Scope:
     if declared is None:
         return _everybody
-    return getattr(declared, "__func__", declared)  # type: ignore[no-any-return]
+    return getattr(declared, "__func__", declared)
 
 
 def spec(model: type[models.Model]) -> ModelSpec | None:

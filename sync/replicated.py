@@ -57,9 +57,9 @@ class ReplicatedModel(models.Model):
         return [*dict.fromkeys([*changed, *times])]
 
     @classmethod
-    def from_db(cls, db: str | None, field_names: Any, values: Any) -> Any:
+    def from_db(cls, db: str | None, field_names: Any, values: Any, **kwargs: Any) -> Any:
         """Make an instance of a row, and remember what its author will have seen."""
-        instance = super().from_db(db, field_names, values)  # type: ignore[arg-type]
+        instance = super().from_db(db, field_names, values, **kwargs)
         instance._remember(field_names)
         return instance
 

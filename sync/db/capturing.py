@@ -34,7 +34,7 @@ class CapturingWrites:
 
     connection: Any
     query: Any
-    using: str
+    using: Any
 
     def execute_sql(self, *args: Any, **kwargs: Any) -> Any:
         """Run the statement; where no transaction is open, in one of its own, so that its changeset commits with it."""

@@ -1,0 +1,102 @@
+"""Who sends a request: a replica on the trusted list, by the signature of its key."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import DatabaseError, IntegrityError, transaction
+from django.http import HttpRequest
+from django.utils import timezone
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.request import Request
+
+from sync import conf, http_signatures, trusting
+from sync.api.problems import SyncProblem
+from sync.core.policy import Party
+from sync.models import Nonce
+
+MAX_BODY = 64 << 20  # bytes of one request
+
+
+@dataclass(frozen=True, slots=True)
+class PeerUser:
+    """The replica that sent a request."""
+
+    name: str
+    party: Party
+    is_authenticated: bool = True
+
+
+class PeerAuthentication(BaseAuthentication):
+    """Takes requests that are signed by a trusted replica, meant for this one, made just now and never seen before."""
+
+    def authenticate(self, request: Request) -> tuple[PeerUser, None]:
+        """Return the peer. Raises SyncProblem."""
+        http = request._request
+        body = _read(http)
+        peer, key = _claimed(http)
+        created, nonce = _verified(http, body, key)
+        now, drift = int(time.time()), conf.max_clock_drift_ms() // 1000
+        if abs(created - now) > drift:
+            raise SyncProblem(401, "signature_stale", f"signed at {created}, it is {now} here; sign by this clock", now=now)
+        if http.headers.get("sync-audience") != conf.name():
+            raise SyncProblem(401, "wrong_audience", f"the request is meant for another replica; this is {conf.name()}")
+        _spend(f"{peer.name} {nonce}", 2 * drift)
+        http.peer_body = body  # type: ignore[attr-defined]
+        return peer, None
+
+    def authenticate_header(self, request: Request) -> str:
+        """What is asked for: without it, DRF answers 403 where 401 is meant."""
+        return f'Signature tag="{http_signatures.TAG}"'
+
+
+def _read(http: HttpRequest) -> bytes:
+    try:
+        length = int(http.META.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        length = MAX_BODY + 1
+    if length > MAX_BODY:
+        raise SyncProblem(413, "too_large", f"at most {MAX_BODY} bytes are taken in one request; send less at once")
+    return http.read(length) if length else b""
+
+
+def _claimed(http: HttpRequest) -> tuple[PeerUser, str]:
+    """Return who the request says it is from, and the key of the trusted list for that name."""
+    try:
+        claimed = http_signatures.key_id(http.headers)
+    except http_signatures.UnsignedError as error:
+        raise SyncProblem(401, "signature_missing", f"{error}; sign it as docs/sync-protocol.md says") from None
+    name = http.headers.get("sync-replica", "")
+    entry = trusting.current().entries.get(name)
+    if entry is None:
+        raise SyncProblem(403, "replica_unknown", f"{name or 'nobody'} is not on the trusted list; a master must enter it")
+    if entry.open is None:
+        raise SyncProblem(403, "replica_revoked", f"{name} was taken off the trusted list")
+    if claimed != entry.open.key:
+        raise SyncProblem(403, "key_unknown", f"the trusted list has another key for {name}")
+    return PeerUser(name, Party(entry.open.role, entry.open.farm)), entry.open.key
+
+
+def _verified(http: HttpRequest, body: bytes, key: str) -> tuple[int, str]:
+    target = http.META.get("RAW_URI") or http.META.get("REQUEST_URI") or http.get_full_path()
+    message = http_signatures.Message(http.method or "", f"http://{conf.name().lower()}{target}", dict(http.headers))
+    try:
+        return http_signatures.verify(message, body, key)
+    except http_signatures.WrongSignatureError as error:
+        raise SyncProblem(401, "signature_invalid", f"the signature does not belong to this request: {error}") from None
+
+
+def _spend(nonce: str, seconds: int) -> None:
+    """Keep the nonce until its time has passed, shared by all workers."""
+    now = timezone.now()
+    try:
+        with transaction.atomic():
+            Nonce.objects.create(nonce=nonce[:100], expires=now + timedelta(seconds=seconds))
+    except IntegrityError:
+        raise SyncProblem(401, "signature_replayed", "this request was sent before; sign each one anew") from None
+    except DatabaseError as error:
+        raise SyncProblem(503, "not_writable", f"this replica cannot write just now: {error}") from None
+    if now.microsecond % 50 == 0:
+        Nonce.objects.filter(expires__lt=now).delete()

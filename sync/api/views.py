@@ -1,0 +1,191 @@
+"""The endpoints of the exchange. Each asks the one rule first whether the peer may."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import orjson
+from django.http import FileResponse, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from rest_framework.exceptions import APIException
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from sync import blobs, conf, contacts, exchange, incoming, jobs, local, registers, trusting
+from sync.api.authentication import PeerAuthentication, PeerUser
+from sync.api.problems import SyncProblem, as_response
+from sync.core import wire
+from sync.core.errors import IncompleteStreamError, MalformedError, RejectedError, TooLargeError
+from sync.core.policy import Verb, may
+from sync.models import MissingBlob
+from sync.receive import receive
+
+STREAM = "application/vnd.edgecms.changesets+zstd"
+
+
+class PeerView(APIView):
+    """A view for trusted replicas. ``verb``: what the peer does by calling it; None where everybody trusted may."""
+
+    authentication_classes = [PeerAuthentication]
+    permission_classes: list[Any] = []
+    schema = None
+    verb: Verb | None = None
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Authenticate, then ask the rule."""
+        super().initial(request, *args, **kwargs)
+        peer, me = self.peer(request), trusting.me()
+        if self.verb is not None and not may(peer.party, self.verb, me):
+            detail = f"{peer.name} ({peer.party.role}) may not {self.verb} {'from' if self.verb is Verb.PULL else 'to'} "
+            raise SyncProblem(403, "not_allowed", f"{detail}{conf.name()} ({me.role})")
+
+    @staticmethod
+    def peer(request: Request) -> PeerUser:
+        """Return the replica that sent the request."""
+        return cast(PeerUser, request.user)
+
+    def handle_exception(self, exc: Exception) -> Any:
+        """Answer with a problem document, whatever the exception handler of the site is."""
+        response = super().handle_exception(exc)
+        if not isinstance(exc, APIException):
+            return response
+        document = as_response(exc)
+        document.status_code = response.status_code
+        if response.has_header("WWW-Authenticate"):
+            document["WWW-Authenticate"] = response["WWW-Authenticate"]
+        return document
+
+    @staticmethod
+    def json(request: Request) -> dict[str, Any]:
+        """Return the body as a JSON object."""
+        try:
+            value = orjson.loads(request._request.peer_body or b"{}")  # type: ignore[attr-defined]
+        except orjson.JSONDecodeError as error:
+            raise SyncProblem(400, "malformed", f"the body is no JSON: {error}") from None
+        if not isinstance(value, dict):
+            raise SyncProblem(400, "malformed", "the body is no JSON object")
+        return value
+
+
+class HelloView(PeerView):
+    """Who is here, and whether there is anything to exchange."""
+
+    def get(self, request: Request) -> Response:
+        """Answer with identity, clock and the summary of what both may hold; the peer may give its own as ``summary``."""
+        me = trusting.me()
+        tips = exchange.tips_between(me, self.peer(request).party)
+        summary = exchange.summary(tips)
+        if request.query_params.get("summary") == summary:
+            contacts.saw(self.peer(request).name, tips)
+        return Response(
+            {
+                "protocol": 1,
+                "name": conf.name(),
+                "role": me.role,
+                "farm": me.farm,
+                "time": local.wall_ms(),
+                "summary": summary,
+                "digest": registers.digest(),
+                "blobs_missing": MissingBlob.objects.count(),
+            }
+        )
+
+
+class TipsView(PeerView):
+    """Which changesets are here, by the ends of their chains."""
+
+    def get(self, request: Request) -> Response:
+        """Answer with the tips of what both may hold, and the digests of blobs that have not come yet."""
+        tips = exchange.tips_between(trusting.me(), self.peer(request).party)
+        missing = MissingBlob.objects.values_list("digest", flat=True)[:1000]
+        return Response({"tips": exchange.tips_as_json(tips), "blobs_missing": list(missing)})
+
+
+class PullView(PeerView):
+    """The peer fetches what it lacks."""
+
+    verb = Verb.PULL
+
+    def post(self, request: Request) -> HttpResponseBase:
+        """Answer with a stream of what the peer, which has the tips ``have``, lacks."""
+        try:
+            have = exchange.tips_from_json(self.json(request).get("have", []))
+        except MalformedError as error:
+            raise SyncProblem(400, error.code, str(error)) from None
+        contacts.saw(self.peer(request).name, have)
+        return StreamingHttpResponse(exchange.stream(have, trusting.me(), self.peer(request).party), content_type=STREAM)
+
+
+class PushView(PeerView):
+    """The peer hands over what this replica lacks."""
+
+    verb = Verb.PUSH
+
+    def post(self, request: Request) -> Response:
+        """Apply the frames in the body; a whole frame is applied or refused by itself."""
+        try:
+            frames = wire.frames([request._request.peer_body])  # type: ignore[attr-defined]
+            receipt = receive(frames)
+        except TooLargeError as error:
+            raise SyncProblem(413, error.code, str(error)) from None
+        except (MalformedError, IncompleteStreamError, RejectedError) as error:
+            raise SyncProblem(400, error.code, str(error)) from None
+        return Response(
+            {
+                "received": receipt.received,
+                "applied": receipt.applied,
+                "quarantined": receipt.quarantined,
+                "held": receipt.held,
+                "refused": receipt.refused,
+                "blobs_missing": list(MissingBlob.objects.values_list("digest", flat=True)[:1000]),
+            }
+        )
+
+
+class BlobView(PeerView):
+    """One blob: fetched in pieces by its digest, or handed over in pieces where it is wanted."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Fetching is pulling, handing over is pushing."""
+        self.verb = Verb.PUSH if request.method == "PUT" else Verb.PULL
+        super().initial(request, *args, **kwargs)
+
+    def get(self, request: Request, digest: str) -> HttpResponseBase:
+        """Answer with the bytes from ``offset`` on."""
+        if not blobs.has(digest):
+            raise SyncProblem(404, "blob_absent", f"the blob {digest} is not here")
+        file = blobs.path(digest).open("rb")
+        file.seek(_number(request, "offset"))
+        response = FileResponse(file, content_type="application/octet-stream")
+        response["Sync-Blob-Size"] = str(blobs.path(digest).stat().st_size)
+        return response
+
+    def put(self, request: Request, digest: str) -> HttpResponse:
+        """Keep a piece at ``offset`` of ``total`` bytes; answer 200 when the blob is whole, 202 with what is here until then."""
+        if blobs.has(digest):
+            return Response({"held": _number(request, "total")})
+        if not MissingBlob.objects.filter(digest=digest).exists():
+            raise SyncProblem(409, "blob_not_wanted", f"nothing here names the blob {digest}")
+        piece: bytes = request._request.peer_body  # type: ignore[attr-defined]
+        try:
+            held = incoming.add_piece(digest, _number(request, "offset"), piece, _number(request, "total"))
+        except blobs.BlobError as error:
+            raise SyncProblem(400, "blob_wrong", str(error)) from None
+        return Response({"held": held}, status=200 if blobs.has(digest) else 202)
+
+
+def _number(request: Request, name: str) -> int:
+    text = request.query_params.get(name, "0")
+    if not text.isdecimal():
+        raise SyncProblem(400, "malformed", f"{name} is {text!r}; a number is needed")
+    return int(text)
+
+
+class WakeView(PeerView):
+    """The peer says that it has something new. Only a hint: the sweep finds it without."""
+
+    def post(self, request: Request) -> Response:
+        """Pull from the peer soon, if this replica may."""
+        if may(trusting.me(), Verb.PULL, self.peer(request).party):
+            jobs.wake(self.peer(request).name)
+        return Response(status=204)

@@ -1,0 +1,37 @@
+"""System checks of replication: a model that could not replicate never reaches a request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.checks import CheckMessage, Error, register
+from django.db import models
+
+from sync.fields import ReferenceField
+from sync.registry import POLICIES, ModelSpec, all_specs
+
+
+@register("sync")
+def models_can_replicate(**_: Any) -> list[CheckMessage]:
+    """``sync.E001`` unique columns, ``E002`` enforced references, ``E003`` fields that no two replicas write alike, ``E004`` policies."""
+    return [message for spec in all_specs() for message in _problems(spec)]
+
+
+def _problems(spec: ModelSpec) -> Iterator[CheckMessage]:
+    for name, field in spec.fields.items():
+        where = f"{spec.label}.{name}"
+        if field.field.unique:
+            yield Error(f"{where} is unique; two replicas may write one value.", hint="Use the policy 'claim'.", id="sync.E001")
+        if isinstance(field.field, models.ForeignKey) and not isinstance(field.field, ReferenceField):
+            yield Error(
+                f"{where} is an enforced reference; its target may arrive later.", hint="Use ReferenceField.", id="sync.E002"
+            )
+        if isinstance(field.field, models.FloatField | models.ManyToManyField):
+            yield Error(f"{where} cannot replicate.", hint="Use a decimal, or a model of its own.", id="sync.E003")
+        if field.policy not in POLICIES:
+            yield Error(f"{where} has the policy {field.policy!r}.", hint=f"Use one of {', '.join(POLICIES)}.", id="sync.E004")
+    if spec.model._meta.unique_together or spec.model._meta.local_many_to_many:
+        yield Error(
+            f"{spec.label} has a constraint or link that cannot replicate.", hint="Name the through model.", id="sync.E003"
+        )

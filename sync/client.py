@@ -1,0 +1,87 @@
+"""The client side of the exchange: signed requests to one peer. No redirects are followed; the address is the trusted list's."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx2
+import orjson
+
+from sync import conf, http_signatures, keys
+from sync.core.errors import PeerRefusedError, PeerUnavailableError
+
+TIMEOUT = httpx2.Timeout(60.0, connect=5.0)  # seconds
+
+
+class Peer:
+    """A trusted replica as one talks to it. Raises PeerUnavailableError or PeerRefusedError."""
+
+    def __init__(self, name: str, url: str) -> None:
+        self.name, self.url = name, url.rstrip("/")
+        self.offset = 0  # seconds by which the peer's clock is ahead of ours, learned from its refusal
+        self.http = httpx2.Client(timeout=TIMEOUT, follow_redirects=False, trust_env=False)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.http.close()
+
+    def json(self, method: str, path: str, body: bytes = b"", content_type: str = "application/json") -> dict[str, Any]:
+        """Send a request and return the JSON of the answer."""
+        with self.send(method, path, body, content_type) as response:
+            content = self._reading(response.read)
+            return dict(orjson.loads(content)) if content else {}
+
+    @contextmanager
+    def send(self, method: str, path: str, body: bytes = b"", content_type: str = "application/json") -> Iterator[Any]:
+        """Send a signed request and yield the open response. Signs again by the peer's clock where it says ours is off."""
+        response = self._send_once(method, path, body, content_type)
+        try:
+            if response.status_code == 401:
+                problem = self._problem(response)
+                if problem.get("code") == "signature_stale" and "now" in problem:
+                    self.offset = int(problem["now"]) - int(time.time())
+                    response.close()
+                    response = self._send_once(method, path, body, content_type)
+            if not response.is_success:
+                problem = self._problem(response)
+                raise PeerRefusedError(str(problem.get("code", "refused")), f"{self.name}: {problem.get('detail', '')}")
+            yield response
+        finally:
+            response.close()
+
+    def _send_once(self, method: str, path: str, body: bytes, content_type: str) -> httpx2.Response:
+        url = f"{self.url}/sync/v1/{path}"
+        message = http_signatures.Message(method, url, {"content-type": content_type})
+        now = int(time.time()) + self.offset
+        http_signatures.sign(message, body, key=keys.private(), replica=conf.name(), audience=self.name, now=now)
+        request = self.http.build_request(method, url, headers=message.headers, content=body)
+        return self._reading(lambda: self.http.send(request, stream=True))
+
+    def _reading(self, action: Any) -> Any:
+        try:
+            return action()
+        except (httpx2.HTTPError, httpx2.StreamError, OSError) as error:
+            detail = str(error) or type(error).__name__
+            raise PeerUnavailableError(f"{self.name} does not answer at {self.url}: {detail}") from None
+
+    def _problem(self, response: httpx2.Response) -> dict[str, Any]:
+        content = self._reading(response.read)
+        try:
+            problem = orjson.loads(content)
+        except orjson.JSONDecodeError:
+            problem = None
+        if isinstance(problem, dict):
+            return problem
+        return {"code": f"http_{response.status_code}", "detail": f"{self.url} answered {response.status_code}"}
+
+    def chunks(self, response: httpx2.Response) -> Iterator[bytes]:
+        """Yield the body of an open response as it comes."""
+        stream = response.iter_raw(1 << 16)
+        while True:
+            chunk = self._reading(lambda: next(stream, None))
+            if chunk is None:
+                return
+            yield chunk

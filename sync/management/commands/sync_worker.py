@@ -1,0 +1,63 @@
+"""Exchange for ever: at once on a local change, and every interval."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.db import close_old_connections, connection
+
+from sync import capture, conf, jobs, sweep
+from sync.core.errors import SyncError
+
+logger = logging.getLogger(__name__)
+
+MAX_DELAY = 0.25  # seconds between two looks into a quiet queue
+
+
+class Command(BaseCommand):
+    """``sync_worker``."""
+
+    help = (
+        "Pull and push for ever: at once on a local change, and every EDGECMS_SYNC_INTERVAL seconds besides. Stop with Ctrl-C."
+    )
+    requires_system_checks = ["edgecms", "sync"]
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run a consumer of wake-ups beside the sweep, until a signal asks to stop."""
+        stop = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
+        jobs.task()
+        consumer = jobs.queue().create_consumer(
+            workers=1, periodic=False, initial_delay=0.02, backoff=1.3, max_delay=MAX_DELAY, check_worker_health=True
+        )
+        consumer.start()
+        logger.info("%s exchanges every %g s and at once on a change", conf.name(), conf.interval())
+        try:
+            while not stop.is_set():
+                self._sweep()
+                stop.wait(conf.interval())
+        finally:
+            consumer.stop(graceful=True)
+            connection.close()
+
+    @staticmethod
+    def _sweep() -> None:
+        close_old_connections()
+        try:
+            with capture.written_by("sync_worker"):
+                for result in sweep.sweep():
+                    if result.error:
+                        logger.warning("%s: %s", result.error["code"], result.error["detail"])
+                    elif result.applied or result.sent:
+                        logger.info(
+                            "%s: applied %d, sent %d in %.2f s", result.name, result.applied, result.sent, result.seconds
+                        )
+        except SyncError as error:
+            logger.error("%s: %s", error.code, error)
+        except Exception:  # the worker outlives whatever a sweep meets; the next one tries again
+            logger.exception("the sweep failed; the next one tries again")

@@ -1,0 +1,105 @@
+"""What the commands of replication share: ``--json``, lines for people, exit statuses 0, 1 and 2."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from sync import capture, sweep
+from sync.core.errors import SyncError
+from sync.core.policy import Verb
+
+
+class ReportingCommand(BaseCommand):
+    """A command that reports one object. Exit status 0: all of it worked; 1: some did not, a line for each on stderr; 2: usage."""
+
+    requires_system_checks = ["edgecms", "sync"]
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take ``--json``."""
+        parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines for people")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run, report, and leave with the status that tells how it went."""
+        try:
+            with capture.written_by(self.__module__.rsplit(".", 1)[-1]):
+                report = self.run(**options)
+        except SyncError as error:
+            if options["json"]:
+                self.stdout.write(json.dumps({"error": {"code": error.code, "detail": str(error)}}))
+            self.stderr.write(f"{error.code}: {error}")
+            sys.exit(1)
+        if options["json"]:
+            self.stdout.write(json.dumps(report, ensure_ascii=False, default=str))
+        else:
+            for line in self.lines(report):
+                self.stdout.write(line)
+        failures = list(self.failures(report))
+        for line in failures:
+            self.stderr.write(line)
+        if failures:
+            sys.exit(1)
+
+    def run(self, **options: Any) -> dict[str, Any]:
+        """Do the work and return the report. May raise SyncError."""
+        raise NotImplementedError
+
+    def lines(self, report: dict[str, Any]) -> Iterable[str]:
+        """Return the report for people."""
+        return [f"{key}: {value}" for key, value in report.items()]
+
+    def failures(self, report: dict[str, Any]) -> Iterable[str]:
+        """Return a line for each part that did not work."""
+        return []
+
+
+class ExchangeCommand(ReportingCommand):
+    """Pulls from, or pushes to, the peers that the rule allows."""
+
+    verb: Verb
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take names of peers."""
+        super().add_arguments(parser)
+        parser.add_argument(
+            "peers", nargs="*", metavar="PEER", help="names such as MASTER01-LON; all that the rule allows by default"
+        )
+
+    def run(self, **options: Any) -> dict[str, Any]:
+        """Exchange with each peer, showing the count of changesets on a terminal."""
+        chosen = sweep.peers(self.verb, options["peers"])
+        console = Console(file=sys.stderr)
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            TextColumn("{task.completed} changesets"),
+            TimeElapsedColumn(),
+        )
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+            return {"peers": [self._one(peer, bar).as_json() for peer in chosen]}
+
+    def _one(self, peer: sweep.Listed, bar: Progress) -> sweep.Result:
+        task = bar.add_task(f"{self.verb} {peer.name}", total=None)
+        result = sweep.exchange_with(peer, {self.verb}, lambda count: bar.advance(task, count))
+        bar.remove_task(task)
+        return result
+
+    def lines(self, report: dict[str, Any]) -> Iterable[str]:
+        """One line for each peer that worked."""
+        if not report["peers"]:
+            return [f"nobody to {self.verb}: the trusted list has no peer that this role may {self.verb}"]
+        return [
+            f"{p['name']}: sent {p['sent']}, received {p['received']}, applied {p['applied']} in {p['seconds']} s"
+            for p in report["peers"]
+            if p["ok"]
+        ]
+
+    def failures(self, report: dict[str, Any]) -> Iterable[str]:
+        """One line for each peer that did not."""
+        return [f"{p['name']}: {p['error']['code']}: {p['error']['detail']}" for p in report["peers"] if not p["ok"]]

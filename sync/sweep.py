@@ -1,0 +1,271 @@
+"""Exchanging with peers: one pull, one push, or a sweep over all that the rule allows."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import orjson
+from django.db import transaction
+
+from sync import admission, blobs, conf, contacts, exchange, incoming, local, trusting
+from sync.client import Peer
+from sync.core import wire
+from sync.core.errors import IncompleteStreamError, NeedsOperatorError, NotAllowedError, SyncError
+from sync.core.policy import Party, Verb, may
+from sync.models import MissingBlob
+from sync.receive import Receipt, receive
+
+logger = logging.getLogger(__name__)
+
+STREAM = "application/vnd.edgecms.changesets+zstd"
+PUSH_BYTES = 4 << 20  # of one request
+
+
+@dataclass(slots=True)
+class Result:
+    """What an exchange with one peer came to. ``sent`` and ``received`` count changesets, ``seconds`` is wall time."""
+
+    name: str
+    ok: bool = True
+    sent: int = 0
+    received: int = 0
+    applied: int = 0
+    seconds: float = 0.0
+    error: dict[str, str] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return this for ``--json``: ``error`` only where there is one."""
+        found = asdict(self)
+        found["seconds"] = round(self.seconds, 3)
+        if self.error is None:
+            del found["error"]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A peer as the trusted list has it."""
+
+    name: str
+    url: str
+    party: Party
+
+
+def peers(verb: Verb, names: Iterable[str] = ()) -> list[Listed]:
+    """Return the peers that this replica may ``verb``; those of ``names``, if any are given.
+
+    Raises NotAllowedError or NeedsOperatorError for a name that is not allowed or not on the list, before anything is sent.
+    """
+    found, wanted, me = _listed(), list(names), trusting.me()
+    for name in wanted:
+        if name not in found:
+            raise NeedsOperatorError(f"{name} is not on the trusted list of {conf.name()}; enter it with sync_trust")
+        if not may(me, verb, found[name].party):
+            raise NotAllowedError(
+                f"{conf.name()} ({me.role}) may not {verb} {_preposition(verb)} {name} ({found[name].party.role})"
+            )
+    return [peer for peer in found.values() if may(me, verb, peer.party) and (not wanted or peer.name in wanted)]
+
+
+def _listed() -> dict[str, Listed]:
+    others = [item for item in trusting.listing() if item["name"] != conf.name()]
+    return {item["name"]: Listed(item["name"], item["url"], Party(item["role"], item["farm"])) for item in others}
+
+
+def _preposition(verb: Verb) -> str:
+    return "from" if verb is Verb.PULL else "to"
+
+
+def exchange_with(peer: Listed, verbs: Iterable[Verb], progress: Any = None) -> Result:
+    """Pull from and push to ``peer``, as ``verbs`` say. Never raises SyncError: the result tells."""
+    result, start = Result(peer.name), time.monotonic()
+    client = Peer(peer.name, peer.url)
+    try:
+        _Exchange(peer, client, result, progress).run(set(verbs))
+    except SyncError as error:
+        result.ok, result.error = False, {"code": error.code, "detail": str(error)}
+        contacts.failed(peer.name, result.error)
+    finally:
+        client.close()
+        result.seconds = time.monotonic() - start
+    return result
+
+
+def sweep() -> list[Result]:
+    """Exchange with every peer that the rule allows; those that do not answer are reported, and tried again next time."""
+    with transaction.atomic():
+        local.take_turn()
+        admission.release()
+    allowed: dict[str, tuple[Listed, set[Verb]]] = {}
+    for verb in Verb:
+        for peer in peers(verb):
+            allowed.setdefault(peer.name, (peer, set()))[1].add(verb)
+    return [exchange_with(peer, verbs) for peer, verbs in allowed.values()]
+
+
+def react(name: str = "") -> list[Result]:
+    """Answer a wake-up: pull from ``name``; or, after a change here, push where allowed and wake those who may pull from here."""
+    if name:
+        return [exchange_with(peer, {Verb.PULL}) for peer in peers(Verb.PULL) if peer.name == name]
+    pushed = [exchange_with(peer, {Verb.PUSH}) for peer in peers(Verb.PUSH)]
+    me, reached = trusting.me(), {result.name for result in pushed}
+    for peer in _listed().values():
+        if peer.name not in reached and may(peer.party, Verb.PULL, me):
+            _wake(peer)
+    return pushed
+
+
+def _wake(peer: Listed) -> None:
+    client = Peer(peer.name, peer.url)
+    try:
+        client.json("POST", "wake")
+    except SyncError as error:
+        logger.info("%s was not woken: %s", peer.name, error)
+    finally:
+        client.close()
+
+
+class _Exchange:
+    """One conversation with one peer."""
+
+    def __init__(self, peer: Listed, client: Peer, result: Result, progress: Any) -> None:
+        self.peer, self.client, self.result, self.progress = peer, client, result, progress
+        self.me = trusting.me()
+
+    def run(self, verbs: set[Verb]) -> None:
+        mine = exchange.tips_between(self.me, self.peer.party)
+        summary = exchange.summary(mine)
+        hello = self.client.json("GET", f"hello?summary={summary}")
+        self._check(hello)
+        differs = hello["summary"] != summary
+        if Verb.PULL in verbs and differs:
+            self._pull(mine)
+        if Verb.PULL in verbs:
+            self._fetch_blobs()
+        if Verb.PUSH in verbs and (differs or hello.get("blobs_missing")):
+            self._push()
+        if not differs:
+            contacts.saw(self.peer.name, mine)
+
+    def _check(self, hello: dict[str, Any]) -> None:
+        if hello.get("name") != self.peer.name:
+            raise NeedsOperatorError(f"{self.peer.url} is {hello.get('name')}, not {self.peer.name}; correct the address")
+
+    def _pull(self, mine: list[exchange.TipAt]) -> None:
+        body = orjson.dumps({"have": exchange.tips_as_json(mine)})
+        with self.client.send("POST", "pull", body) as response:
+            reader = _Stream(wire.frames(self.client.chunks(response)))
+            try:
+                receipt = receive(self._watched(reader))
+            finally:
+                self.result.received += reader.count
+            self._take(receipt)
+        reader.check()
+        contacts.saw(self.peer.name, exchange.tips_between(self.me, self.peer.party))
+
+    def _take(self, receipt: Receipt) -> None:
+        self.result.applied += receipt.applied
+        for code, count in receipt.refused.items():
+            logger.warning("%s sent %d changesets that were refused: %s", self.peer.name, count, code)
+
+    def _watched(self, frames: Iterable[wire.Frame]) -> Iterator[wire.Frame]:
+        for frame in frames:
+            if self.progress is not None:
+                self.progress(len(frame.changesets))
+            yield frame
+
+    def _push(self) -> None:
+        answer = self.client.json("GET", "tips")
+        have, wanted = exchange.tips_from_json(answer["tips"]), answer["blobs_missing"]
+        contacts.saw(self.peer.name, have)
+        for body, count in self._bodies(have):
+            answer = self.client.json("POST", "push", body, STREAM)
+            self.result.sent += count
+            wanted = answer["blobs_missing"]
+            for code, number in answer.get("refused", {}).items():
+                raise NeedsOperatorError(f"{self.peer.name} refused {number} changesets: {code}")
+            if self.progress is not None:
+                self.progress(count)
+        self._send_blobs(wanted)
+        contacts.saw(self.peer.name, [*have, *exchange.tips_between(self.me, self.peer.party)])
+
+    def _bodies(self, have: list[exchange.TipAt]) -> Iterator[tuple[bytes, int]]:
+        frames: list[bytes] = []
+        count = 0
+        for frame, number in exchange.frames(exchange.missing(have, self.me, self.peer.party)):
+            frames.append(frame)
+            count += number
+            if sum(map(len, frames)) >= PUSH_BYTES:
+                yield b"".join(frames), count
+                frames, count = [], 0
+        if frames:
+            yield b"".join(frames), count
+
+    def _fetch_blobs(self) -> None:
+        for digest in list(MissingBlob.objects.values_list("digest", flat=True)):
+            try:
+                self._fetch_blob(digest)
+            except SyncError as error:
+                if error.code != "blob_absent":
+                    raise
+
+    def _fetch_blob(self, digest: str) -> None:
+        if blobs.has(digest):
+            MissingBlob.objects.filter(digest=digest).delete()
+            return
+        offset = incoming.held(digest)
+        with self.client.send("GET", f"blobs/{digest}?offset={offset}") as response:
+            total = int(response.headers.get("sync-blob-size", "0"))
+            for chunk in _in_pieces(self.client.chunks(response)):
+                offset = incoming.add_piece(digest, offset, chunk, total)
+
+    def _send_blobs(self, wanted: Iterable[str]) -> None:
+        for digest in wanted:
+            if blobs.has(digest):
+                self._send_blob(digest)
+
+    def _send_blob(self, digest: str) -> None:
+        path = blobs.path(digest)
+        total, offset = path.stat().st_size, 0
+        with path.open("rb") as file:
+            while offset < total:
+                file.seek(offset)
+                piece = file.read(blobs.PIECE)
+                answer = self.client.json(
+                    "PUT", f"blobs/{digest}?offset={offset}&total={total}", piece, "application/octet-stream"
+                )
+                if answer["held"] == offset:
+                    return  # somebody else is sending it
+                offset = answer["held"]
+
+
+class _Stream:
+    """The frames of a pull, counted; ``check`` says whether the last line came."""
+
+    def __init__(self, frames: Iterator[wire.Frame]) -> None:
+        self.frames, self.count, self.last = frames, 0, None
+
+    def __iter__(self) -> Iterator[wire.Frame]:
+        for frame in self.frames:
+            self.count += len(frame.changesets)
+            self.last = frame.last or self.last  # type: ignore[assignment]
+            yield frame
+
+    def check(self) -> None:
+        """Raise IncompleteStreamError where the stream was cut between frames."""
+        if self.last is None or self.last.get("count") != self.count:
+            raise IncompleteStreamError("the stream was cut; what came is kept, the next pull goes on from there")
+
+
+def _in_pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    held = bytearray()
+    for chunk in chunks:
+        held += chunk
+        if len(held) >= blobs.PIECE:
+            yield bytes(held)
+            held.clear()
+    yield bytes(held)

@@ -1,0 +1,69 @@
+"""Changing the trusted list: what the commands and the admin board do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+
+from sync import admission, conf, local, trusting
+from sync.core.errors import NeedsOperatorError, NotAllowedError
+from sync.core.policy import Role
+from sync.core.trust import Open, TrustEntry
+from sync.models import Chain, Entry
+
+
+def trust(name: str, role: Role, farm: str, url: str, key: str) -> dict[str, Any]:
+    """Enter a replica, on a master; pin the root, elsewhere. Returns ``name``, ``role`` and ``result``: entered, pinned, unchanged."""
+    if name == conf.name():
+        raise NotAllowedError(f"{name} is this replica; run the command on the others")
+    with transaction.atomic():
+        local.take_turn()
+        result = _enter(name, Open(role, farm, url, key)) if conf.role() == Role.MASTER else _pin(name, role, url, key)
+    return {"name": name, "role": role.value, "result": result}
+
+
+def _enter(name: str, wanted: Open) -> str:
+    entry = trusting.current().entries.get(name)
+    news = trusting.publish_self()
+    if entry is not None and entry.open == wanted and not news:
+        return "unchanged"
+    # A name whose key changes goes on under a new incarnation; what it made so far counts as far as it is known here.
+    is_rekeyed = entry is not None and entry.open is not None and entry.open.key != wanted.key
+    closed = trusting.closed_at(name, entry) if entry and is_rekeyed else entry.closed if entry else {}
+    trusting.enter(name, TrustEntry(closed, wanted))
+    admission.readmit(trusting.refresh())
+    return "entered"
+
+
+def _pin(name: str, role: Role, url: str, key: str) -> str:
+    row = local.state()
+    if role != Role.MASTER:
+        raise NotAllowedError(
+            f"{conf.name()} is a {conf.role()}: it pins the first master of the site and learns the others from it; "
+            f"enter {name} with sync_trust on a master"
+        )
+    if row.root_name and row.root_name != name:
+        raise NeedsOperatorError(f"{row.root_name} is pinned as the root of the site; a replica has one root for life")
+    if (row.root_key, row.root_url) == (key, url):
+        return "unchanged"
+    row.root_name, row.root_key, row.root_url = name, key, url
+    row.save()
+    admission.readmit(trusting.refresh())
+    return "pinned"
+
+
+def revoke(name: str, start: int | None = None) -> dict[str, Any]:
+    """Take ``name`` off the list; what it made from sequence ``start`` on no longer counts."""
+    with transaction.atomic():
+        local.take_turn()
+        entry = trusting.current().entries.get(name)
+        if conf.role() != Role.MASTER:
+            raise NotAllowedError(f"{conf.name()} is a {conf.role()}; only a master writes the trusted list")
+        if name == conf.name() or entry is None:
+            raise NeedsOperatorError(f"{name} is not on the trusted list, or is this replica itself")
+        until = None if start is None else start - 1
+        trusting.enter(name, TrustEntry(trusting.closed_at(name, entry, until), None))
+        admission.readmit(trusting.refresh())
+    chains = Chain.objects.filter(name=name)
+    return {"name": name, "quarantined": Entry.objects.filter(chain__in=chains, state=Entry.State.QUARANTINED).count()}
