@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sync import conf, local, log, trusting
+from sync import claims, conf, local, log, trusting
 from sync.core.changeset import Changeset
 from sync.core.policy import TRUST, may_write
 from sync.core.trust import TrustList
@@ -43,7 +43,13 @@ def readmit(names: Iterable[str]) -> int:
 def _reconsider(trust: TrustList, changeset: Changeset) -> bool:
     state, reason = judge(trust, changeset)
     changed = Entry.objects.filter(dot=changeset.dot).exclude(state__in=[state, Entry.State.HELD])
-    return bool(changed.update(state=state, reason=reason))
+    if not changed.update(state=state, reason=reason):
+        return False
+    if state == Entry.State.APPLIED:
+        claims.note([changeset])
+    else:
+        claims.forget([changeset.dot])
+    return True
 
 
 def release() -> int:

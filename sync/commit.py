@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import transaction
 
-from sync import capture, conf, keys, local, log, signals
+from sync import capture, claims, conf, keys, local, log, signals
 from sync.core import signing
 from sync.core.changeset import ChainKey, Changeset, Head, Op, Write, decode, detach, encode
 from sync.difference import Change, RowChange, row_change
@@ -152,6 +152,7 @@ def _apply(batch: Batch, rows: Sequence[RowChange], made: Sequence[Changeset]) -
     batch.settle()
     project(batch, Values(made))
     batch.save()
+    claims.note(made)
 
 
 def _keys(slot: Slot, name: str) -> list[str]:

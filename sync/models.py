@@ -11,6 +11,7 @@ from sync.replicated import ReplicatedModel
 
 __all__ = [
     "Chain",
+    "Claim",
     "Contact",
     "Digest",
     "Entry",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sync import log
+from sync import claims, log
 from sync.core.changeset import Changeset
 from sync.core.register import Row
 from sync.db import sql
@@ -25,6 +25,7 @@ def apply(changesets: Iterable[Changeset]) -> None:
     batch.settle()
     project(batch, Values(applied))
     batch.save()
+    claims.note(applied)
 
 
 def rebuild(rows: set[RowKey]) -> None:
