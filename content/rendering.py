@@ -44,8 +44,9 @@ def render_page(
     """Return the whole HTML document of one page.
 
     ``snapshot`` is as ``content.publishing.snapshot`` makes it; ``address`` is the public path (``/section/page``).
-    ``section``, ``date`` and ``modified`` (aware times) are shown where they are known. A preview says so on the page, names the user of
-    ``request``, and is kept from search engines. Never fails for what a snapshot holds: what cannot be shown is left out.
+    ``section``, ``date`` and ``modified`` (aware times) are shown where they are known. A preview says so on the page, names
+    the user of ``request``, and is kept from search engines. Never fails for what a snapshot holds: what cannot be shown is
+    left out.
     """
     title = str(snapshot.get("title") or "")
     summary = str(snapshot.get("summary") or "")
@@ -83,7 +84,7 @@ def render_block(block: Mapping[str, Any]) -> SafeString:
     """Return the HTML of one block ({``type``, ``data``}); a comment for a type that is not known here."""
     kind, data = str(block.get("type")), block.get("data")
     if kind not in TEMPLATES:
-        return mark_safe("<!-- a block of a type unknown here -->")  # noqa: S308 - a constant
+        return mark_safe("<!-- a block of a type unknown here -->")
     raw = data if isinstance(data, Mapping) else {}
     prepare = PREPARE.get(kind, _markup)
     return render_to_string(TEMPLATES[kind], prepare(clean_data(kind, raw), raw))
