@@ -9,9 +9,8 @@ from django.db.models import Q, QuerySet
 from django_filters import CharFilter, DateFromToRangeFilter, FilterSet
 from rest_framework import serializers
 
-from content.blocks import clean_data
 from content.models import Publication, Section
-from content.rendering import picture
+from content.public.snapshots import head, normal
 
 
 class SectionLink(serializers.ModelSerializer):
@@ -23,19 +22,20 @@ class SectionLink(serializers.ModelSerializer):
 
 
 class PublishedBlock(serializers.Serializer):
-    """One block, cleaned again, since publications also arrive by replication."""
+    """One block; ``data`` has the keys of its type."""
 
-    token = serializers.CharField(default="")
-    type = serializers.CharField(default="")
-    data = serializers.JSONField(default=dict)  # type: ignore[assignment]
+    token = serializers.CharField()
+    type = serializers.CharField()
+    data = serializers.JSONField()  # type: ignore[assignment]
 
-    def to_representation(self, instance: Any) -> dict[str, Any]:
-        block = instance if isinstance(instance, dict) else {}
-        raw = block["data"] if isinstance(block.get("data"), dict) else {}
-        data = clean_data(str(block.get("type")), raw)
-        if block.get("type") == "image":
-            data["file"] = picture(raw.get("file"))
-        return {"token": block.get("token"), "type": block.get("type"), "data": data}
+
+class Picture(serializers.Serializer):
+    """The picture that stands for a page."""
+
+    url = serializers.CharField()
+    alt = serializers.CharField()
+    width = serializers.IntegerField(allow_null=True)
+    height = serializers.IntegerField(allow_null=True)
 
 
 class PublishedPage(serializers.ModelSerializer):
@@ -45,27 +45,28 @@ class PublishedPage(serializers.ModelSerializer):
     address = serializers.CharField(source="get_absolute_url", help_text="the public path")
     section = SectionLink()
     published = serializers.DateTimeField(source="made", help_text="when this version was published")
-    summary = serializers.CharField(source="data.summary", default="")
-    tags = serializers.ListField(child=serializers.CharField(), source="data.tags", default=list)
-    authors = serializers.ListField(child=serializers.CharField(), source="data.authors", default=list)
-    image = serializers.SerializerMethodField()
+    summary = serializers.CharField(source="data.summary")
+    tags = serializers.ListField(child=serializers.CharField(), source="data.tags")
+    authors = serializers.ListField(child=serializers.CharField(), source="data.authors")
+    image = Picture(source="data.image", allow_null=True)
 
     class Meta:
         model = Publication
         fields = ["token", "slug", "address", "title", "section", "date", "published", "summary", "tags", "authors", "image"]
 
-    def get_image(self, publication: Publication) -> dict[str, Any] | None:
-        """The picture that stands for the page: ``url``, ``alt``, ``width``, ``height``."""
-        return picture(publication.data.get("image"))
+    def to_representation(self, instance: Publication) -> dict[str, Any]:
+        """Publications also arrive by replication: their data is made regular and safe first."""
+        instance.data = normal(instance.data) if "blocks" in self.fields else head(instance.data)
+        return super().to_representation(instance)
 
 
 class PublishedPageDetail(PublishedPage):
     """A published page, whole."""
 
-    seo_title = serializers.CharField(source="data.seo_title", default="")
-    seo_description = serializers.CharField(source="data.seo_description", default="")
-    hidden_from_search = serializers.BooleanField(source="data.hidden_from_search", default=False)
-    blocks = PublishedBlock(many=True, source="data.blocks", default=list)
+    seo_title = serializers.CharField(source="data.seo_title")
+    seo_description = serializers.CharField(source="data.seo_description")
+    hidden_from_search = serializers.BooleanField(source="data.hidden_from_search")
+    blocks = PublishedBlock(many=True, source="data.blocks")
 
     class Meta(PublishedPage.Meta):
         fields = [*PublishedPage.Meta.fields, "seo_title", "seo_description", "hidden_from_search", "blocks"]

@@ -15,7 +15,7 @@ from content.models import Publication
 from content.public import chrome
 from content.public.pages import public
 from content.public.published import publications, sections
-from content.rendering import texts
+from content.public.snapshots import head
 from sync import conf
 
 FEED_LENGTH = 30
@@ -30,13 +30,13 @@ def feed(request: HttpRequest) -> HttpResponse:
         settings.SITE_NAME, base + "/", "", settings.LANGUAGE_CODE, feed_url=f"{base}/feed", feed_guid=f"{base}/feed"
     )
     for item in publications()[:FEED_LENGTH]:
-        data = item.data if isinstance(item.data, dict) else {}
+        shown = head(item.data)
         atom.add_item(
             title=item.title,
             link=base + item.get_absolute_url(),
-            description=str(data.get("summary") or ""),
-            author_name=", ".join(texts(data.get("authors"))) or settings.SITE_NAME,
-            categories=texts(data.get("tags")),
+            description=shown["summary"],
+            author_name=", ".join(shown["authors"]) or settings.SITE_NAME,
+            categories=shown["tags"],
             unique_id=f"urn:edgecms:{item.page_id}",
             pubdate=item.date,
             updateddate=item.made,

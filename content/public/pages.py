@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from functools import wraps
 from typing import Any
 
@@ -19,7 +18,8 @@ from content.models import Publication, Section
 from content.public import chrome
 from content.public.published import publications
 from content.public.search import MAX_QUERY, search
-from content.rendering import picture, render_page
+from content.public.snapshots import head
+from content.rendering import render_page
 
 PER_PAGE = 20
 # Kept by anybody, shown by nobody without asking whether it is still the same: a new publication shows at once.
@@ -80,10 +80,9 @@ def anything(request: HttpRequest, path: str) -> HttpResponse:
 
 def page(request: HttpRequest, publication: Publication) -> HttpResponse:
     """One published page."""
-    data = publication.data if isinstance(publication.data, dict) else {}
     address = publication.get_absolute_url()
     facts: dict[str, Any] = {"section": publication.section, "date": publication.date, "modified": publication.made}
-    response = HttpResponse(render_page(data, address=address, request=request, **facts))
+    response = HttpResponse(render_page(publication.data, address=address, request=request, **facts))
     response["Last-Modified"] = http_date(publication.made.timestamp())
     return response
 
@@ -122,13 +121,12 @@ def entries(found: Any) -> list[dict[str, Any]]:
 
 def entry(publication: Publication) -> dict[str, Any]:
     """Return what a list shows of one publication."""
-    data = publication.data if isinstance(publication.data, dict) else {}
-    date: datetime = publication.date
+    shown = head(publication.data)
     return {
         "address": publication.get_absolute_url(),
         "title": publication.title,
-        "summary": str(data.get("summary") or ""),
-        "date": date,
+        "summary": shown["summary"],
+        "date": publication.date,
         "section": publication.section,
-        "image": picture(data.get("image")),
+        "image": shown["image"],
     }

@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast
 
-from content.blocks import plain_text
+from content.blocks import TYPES, text_of
 from content.models import Publication
 from content.public.published import publications
+from content.public.snapshots import head, raw_blocks
 
 MAX_QUERY = 200  # characters
 MAX_WORDS = 10
 MAX_CANDIDATES = 2000  # publications read for one search, the newest first
 PLAIN = re.compile(r"[a-z0-9]+")
+READ = {"html", "alt", "caption", "attribution", "code", "rows", "title"}  # keys of a block's data that hold what is read
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +66,23 @@ def candidates(words: Iterable[str]) -> QuerySet[Publication]:
 
 def match(publication: Publication, words: list[str]) -> Hit | None:
     """Return how ``publication`` holds every one of ``words``, or None."""
-    data = publication.data if isinstance(publication.data, dict) else {}
-    head = " ".join([str(data.get("summary") or ""), *map(str, data.get("tags") or []), *map(str, data.get("authors") or [])])
-    blocks = [block for block in data.get("blocks") or [] if isinstance(block, dict) and isinstance(block.get("data"), dict)]
-    body = " ".join(plain_text(str(block.get("type")), block["data"]) for block in blocks)
-    texts = [publication.title, f"{publication.title} {head}", f"{publication.title} {head} {body}"]
+    shown = head(publication.data)
+    about = " ".join([shown["summary"], *shown["tags"], *shown["authors"]])
+    body = " ".join(block_text(block) for block in raw_blocks(publication.data))
+    texts = [publication.title, f"{publication.title} {about}", f"{publication.title} {about} {body}"]
     for rank, text in enumerate(map(fold, texts)):
         if all(word in text for word in words):
-            return Hit(publication, passage(str(data.get("summary") or "") if rank < 2 else body, words), rank)
+            return Hit(publication, passage(shown["summary"] if rank < 2 else body, words), rank)
     return None
+
+
+def block_text(block: Mapping[str, Any]) -> str:
+    """Return what is read in one block. It is not cleaned, since cleaning takes longer than searching: show it as text."""
+    data = block.get("data")
+    kind = TYPES.get(str(block.get("type")))
+    values = [data.get(key) for key in kind.clean if key in READ] if kind and isinstance(data, Mapping) else []
+    rows = [cell for value in values if isinstance(value, list) for row in value if isinstance(row, list) for cell in row]
+    return " ".join(text_of(value) for value in [*values, *rows] if isinstance(value, str))
 
 
 def passage(text: str, words: list[str], length: int = 200) -> str:
