@@ -9,7 +9,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from content.api.values import BoundedJSONParser
+from content.api.values import MAX_BODY, BoundedJSONParser, refuse_larger_than
 
 
 class StaffWith(BasePermission):
@@ -37,3 +37,9 @@ class Access(APIView):
     permission_classes = [StaffWith]
     parser_classes = [BoundedJSONParser]
     needs: dict[str, tuple[str, ...]] = {}
+    max_body = MAX_BODY
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Refuse a body that is too large before anything reads it."""
+        refuse_larger_than(self.max_body, request)
+        super().initial(request, *args, **kwargs)

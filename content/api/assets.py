@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from content.api import uploads
 from content.api.access import Access
-from content.api.values import BoundedJSONParser, Strict, refuse_larger_than
+from content.api.values import MAX_BODY, BoundedJSONParser, Strict
 from content.models import Asset
 
 
@@ -42,6 +42,7 @@ class AssetsView(Access, viewsets.ModelViewSet):
     queryset = Asset.objects.all()
     serializer_class = AssetSerializer
     parser_classes = [BoundedJSONParser, MultiPartParser]
+    max_body = uploads.MAX_SIZE + MAX_BODY  # the file, and what is around it
     http_method_names = ["get", "post", "patch", "delete", "head", "options"]
     needs = {
         "list": ("content.view_asset",),
@@ -54,7 +55,6 @@ class AssetsView(Access, viewsets.ModelViewSet):
     @extend_schema(request={"multipart/form-data": UploadSerializer}, responses={201: AssetSerializer})
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Upload a file."""
-        refuse_larger_than(uploads.MAX_SIZE + (1 << 16), request)
         upload = UploadSerializer(data=request.data)
         upload.is_valid(raise_exception=True)
         values = upload.validated_data

@@ -43,19 +43,23 @@ def store(file: UploadedFile, *, title: str = "", alt: str = "") -> Asset:
 
 
 def sniff(file: Any) -> Kind:
-    """Return what ``file`` is by its content: a picture by its header, a few others by their first bytes."""
+    """Return what ``file`` is by its content: a picture by its header, a few others by their first bytes.
+
+    Raises ValidationError for a broken picture, and for what is sent as a picture and is none.
+    """
     file.seek(0)
     try:
         with Image.open(file) as image:
             return _picture(image)
     except UnidentifiedImageError:
-        pass
+        file.seek(0)
     except (Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
         raise ValidationError({"file": f"The picture cannot be read: {error}"}, code="broken_image") from error
-    file.seek(0)
     head = file.read(1024)
     if SVG.match(head):
         return Kind("image/svg+xml")
+    if (getattr(file, "content_type", None) or "").startswith("image/"):
+        raise ValidationError({"file": "This is no picture that can be shown; send JPEG, PNG, WebP, AVIF, GIF or SVG."})
     return Kind(next((kind for signature, kind in SIGNATURES if head.startswith(signature)), "application/octet-stream"))
 
 

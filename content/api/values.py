@@ -22,13 +22,11 @@ class TooLarge(exceptions.APIException):
 
 
 class BoundedJSONParser(JSONParser):
-    """JSON of at most ``view.max_body`` bytes; nested too deep is malformed, not a crash."""
+    """JSON; what is nested too deep is malformed, not a crash."""
 
     def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
-        context = dict(parser_context or {})
-        refuse_larger_than(getattr(context.get("view"), "max_body", MAX_BODY), context["request"])
         try:
-            return super().parse(stream, media_type, context)
+            return super().parse(stream, media_type, parser_context)
         except RecursionError:
             raise exceptions.ParseError("JSON parse error - nested too deep") from None
 
