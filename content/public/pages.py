@@ -9,9 +9,10 @@ from typing import Any
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.template.loader import render_to_string
-from django.utils.http import http_date
+from django.utils.cache import get_conditional_response, set_response_etag
+from django.utils.http import http_date, parse_http_date_safe
 from django.views.decorators.gzip import gzip_page
-from django.views.decorators.http import conditional_page, require_safe
+from django.views.decorators.http import require_safe
 
 from content import addresses
 from content.models import Publication, Section
@@ -34,11 +35,31 @@ def public(view: View) -> View:
     @wraps(view)
     def fresh(request: HttpRequest, **arguments: Any) -> HttpResponse:
         response = view(request, **arguments)
-        if not response.has_header("Cache-Control"):
-            response["Cache-Control"] = FRESH
-        return response
+        response.setdefault("Cache-Control", FRESH)
+        return _conditional(request, response) if response.status_code == 200 else response
 
-    return require_safe(gzip_page(conditional_page(fresh)))
+    compressed = gzip_page(fresh)
+
+    @wraps(view)
+    def whole(request: HttpRequest, **arguments: Any) -> HttpResponse:
+        response = compressed(request, **arguments)
+        return _without_body(response) if request.method == "HEAD" else response
+
+    return require_safe(whole)
+
+
+def _conditional(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """Name the content by its digest; 304 for who has it already."""
+    set_response_etag(response)
+    known = parse_http_date_safe(response["Last-Modified"]) if response.has_header("Last-Modified") else None
+    return get_conditional_response(request, etag=response["ETag"], last_modified=known, response=response) or response
+
+
+def _without_body(response: HttpResponse) -> HttpResponse:
+    """The headers that GET would have."""
+    response.setdefault("Content-Length", str(len(response.content)))
+    response.content = b""
+    return response
 
 
 @public

@@ -181,6 +181,14 @@ def test_unchanged_page_is_not_sent_again(client: Client) -> None:
     assert client.get(address, headers={"If-None-Match": first["ETag"]}).status_code == 200
 
 
+def test_head_has_the_headers_of_get_and_no_body(client: Client) -> None:
+    """Who asks for the headers alone gets just those that the page has."""
+    page = cast.published()
+    address = f"/{page.section.slug}/{page.slug}"
+    get, head = client.get(address), client.head(address)
+    assert not head.content and dict(head.items()) == dict(get.items())
+
+
 def test_public_pages_set_no_cookie_and_differ_for_nobody(client: Client) -> None:
     """What the public gets is the same for all: no cookie, no variation but compression."""
     cast.published()
