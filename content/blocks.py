@@ -31,9 +31,9 @@ TONES = ("note", "tip", "warning")
 _cleaner = nh3.Cleaner(tags=TAGS, attributes=ATTRIBUTES, url_schemes={"http", "https", "mailto", "tel"}, link_rel=None)
 
 
-def clean_html(markup: str) -> str:
+def clean_html(markup: Any) -> str:
     """Return ``markup`` with nothing left that could run or reach outside: only the tags and attributes of this module."""
-    return _cleaner.clean(markup)
+    return _cleaner.clean(str(markup))
 
 
 def text_of(markup: str) -> str:
@@ -41,8 +41,8 @@ def text_of(markup: str) -> str:
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", markup)).split())
 
 
-def _clean_url(value: str) -> str:
-    return value if value.startswith("https://") else ""
+def _clean_url(value: Any) -> str:
+    return value if isinstance(value, str) and value.startswith("https://") else ""
 
 
 def _clean_rows(value: Any) -> list[list[str]]:

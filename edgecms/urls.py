@@ -2,9 +2,15 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
+
+handler404 = "content.public.pages.missing"
+handler500 = "edgecms.problems.server_problem"
 
 urlpatterns = [
     path("admin/", admin.site.urls),
+    path("admin", RedirectView.as_view(url="/admin/", permanent=True, query_string=True)),
+    path("api/", include("content.api.urls")),
     path("", include("sync.urls")),
     path("", include("content.urls")),
 ]

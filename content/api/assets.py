@@ -1,0 +1,71 @@
+"""``assets/``: pictures and files, for staff. The public meets them in pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers, viewsets
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from content.api import uploads
+from content.api.access import Access
+from content.api.values import MAX_BODY, BoundedJSONParser, Strict
+from content.models import Asset
+
+
+class AssetSerializer(Strict, serializers.ModelSerializer):
+    """An asset; only its texts can be changed."""
+
+    url = serializers.CharField(read_only=True)
+
+    class Meta:
+        model = Asset
+        fields = ["token", "title", "alt", "filename", "url", "digest", "size", "content_type", "width", "height", "created"]
+        read_only_fields = [name for name in fields if name not in ("title", "alt")]
+
+
+class UploadSerializer(Strict):
+    """A file, with its texts, as ``multipart/form-data``."""
+
+    file = serializers.FileField()
+    title = serializers.CharField(max_length=200, required=False, default="", allow_blank=True)
+    alt = serializers.CharField(max_length=500, required=False, default="", allow_blank=True)
+
+
+class AssetsView(Access, viewsets.ModelViewSet):
+    """Assets. A file is never replaced: another content is another asset."""
+
+    queryset = Asset.objects.all()
+    serializer_class = AssetSerializer
+    parser_classes = [BoundedJSONParser, MultiPartParser]
+    max_body = uploads.MAX_SIZE + MAX_BODY  # the file, and what is around it
+    http_method_names = ["get", "post", "patch", "delete", "head", "options"]
+    needs = {
+        "list": ("content.view_asset",),
+        "retrieve": ("content.view_asset",),
+        "create": ("content.add_asset",),
+        "partial_update": ("content.change_asset",),
+        "destroy": ("content.delete_asset",),
+    }
+
+    @extend_schema(request={"multipart/form-data": UploadSerializer}, responses={201: AssetSerializer})
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Upload a file."""
+        upload = UploadSerializer(data=request.data)
+        upload.is_valid(raise_exception=True)
+        values = upload.validated_data
+        asset = uploads.store(values["file"], title=values["title"], alt=values["alt"])
+        return Response(AssetSerializer(asset).data, status=201)
+
+    def perform_update(self, serializer: Any) -> None:
+        with transaction.atomic():
+            serializer.save()
+
+    def perform_destroy(self, instance: Asset) -> None:
+        """Delete the row. Published pages go on naming the blob, but nothing serves what has no row."""
+        with transaction.atomic():
+            instance.delete()

@@ -1,0 +1,125 @@
+"""``submissions/``: visitors send, and get a receipt; staff read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from django.db import connection, transaction
+from django_filters import FilterSet
+from drf_spectacular.utils import extend_schema
+from rest_framework import exceptions, mixins, serializers, viewsets
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.throttling import SimpleRateThrottle
+
+from content.api.access import Access
+from content.api.values import Strict, check_json
+from content.models import Page, Submission
+from sync import conf
+
+MAX_BODY = 64 << 10  # bytes
+MAX_DEPTH = 5  # levels inside ``data``
+MAX_KEYS = 200  # of ``data``
+
+
+class KeyReused(exceptions.APIException):
+    """The idempotency key belongs to another submission."""
+
+    status_code = 409
+    default_code = "idempotency_key_reused"
+    default_detail = "Something else was sent with this idempotency_key before; send a new one with a new key."
+
+
+class SubmissionThrottle(SimpleRateThrottle):
+    """Bounds what one address may send. Reading is not counted."""
+
+    rate = "30/min"
+    scope = "submissions"
+
+    def get_cache_key(self, request: Request, view: Any) -> str | None:
+        return self.cache_format % {"scope": self.scope, "ident": self.get_ident(request)} if request.method == "POST" else None
+
+
+class Receipt(serializers.ModelSerializer):
+    """What the visitor keeps."""
+
+    class Meta:
+        model = Submission
+        fields = ["token", "created"]
+
+
+class SubmissionSerializer(Strict, serializers.ModelSerializer):
+    """What was sent."""
+
+    page = serializers.CharField(required=False, allow_null=True, source="page_id", max_length=64, help_text="token of a page")
+    data = serializers.DictField()  # type: ignore[assignment]
+
+    class Meta:
+        model = Submission
+        fields = ["token", "page", "farm", "form", "data", "idempotency_key", "created"]
+        read_only_fields = ["token", "farm", "created"]
+
+    def validate_page(self, token: str | None) -> str | None:
+        """The page must be public here."""
+        if token and not Page.objects.filter(token=token, publication__isnull=False).exists():
+            raise serializers.ValidationError("There is no such public page.", code="does_not_exist")
+        return token or None
+
+    def validate_data(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Bound how deep and how wide it is."""
+        if len(data) > MAX_KEYS:
+            raise serializers.ValidationError(f"At most {MAX_KEYS} fields can be sent.")
+        return check_json(data, MAX_DEPTH)
+
+
+class SubmissionFilter(FilterSet):
+    """``form``, ``farm``, ``page``."""
+
+    class Meta:
+        model = Submission
+        fields = ["form", "farm", "page"]
+
+
+class SubmissionsView(Access, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
+    """What visitors sent. Append-only."""
+
+    queryset = Submission.objects.all()
+    serializer_class = SubmissionSerializer
+    filterset_class = SubmissionFilter
+    throttle_classes = [SubmissionThrottle]
+    max_body = MAX_BODY
+    needs = {"list": ("content.view_submission",), "retrieve": ("content.view_submission",)}
+
+    @extend_schema(responses={201: Receipt, 200: Receipt})
+    def create(self, request: Request) -> Response:
+        """Send. 201 with a receipt; the same again, with the same key, gets the same receipt with 200."""
+        serializer = SubmissionSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        submission, created = submit(serializer.validated_data)
+        return Response(Receipt(submission).data, status=201 if created else 200)
+
+
+def submit(values: dict[str, Any]) -> tuple[Submission, bool]:
+    """Store one submission, or return the one that has its key. Raises KeyReused where that one says something else."""
+    with transaction.atomic():
+        _one_at_a_time(values["idempotency_key"])
+        earlier = Submission.objects.filter(idempotency_key=values["idempotency_key"]).order_by("token").first()
+        if earlier is None:
+            return Submission.objects.create(farm=conf.farm(), **values), True
+    if any(getattr(earlier, name) != values.get(name) for name in ("page_id", "form")) or not _same(
+        earlier.data, values["data"]
+    ):
+        raise KeyReused
+    return earlier, False
+
+
+def _same(left: Any, right: Any) -> bool:
+    return orjson.dumps(left, option=orjson.OPT_SORT_KEYS) == orjson.dumps(right, option=orjson.OPT_SORT_KEYS)
+
+
+def _one_at_a_time(key: str) -> None:
+    """Let requests with one key pass one after the other. On SQLite every writing transaction does so already."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"submission {key}"])

@@ -1,0 +1,1 @@
+"""The public site: publications, and nothing else, as pages, lists, feed, map and search."""

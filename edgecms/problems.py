@@ -1,0 +1,97 @@
+"""Errors of both APIs, as RFC 9457 has them: ``application/problem+json`` with a stable ``code``.
+
+Views raise DRF exceptions, whose ``default_code`` is the code; this one handler turns them into problems. It is named in
+``REST_FRAMEWORK["EXCEPTION_HANDLER"]``, so that no app needs to import it.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db.models import ProtectedError
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.views.defaults import server_error
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import set_rollback
+
+MEDIA_TYPE = "application/problem+json"
+
+
+def problem(status: int, code: str, title: str, detail: str, **extra: Any) -> Response:
+    """Return the answer to a request that failed. ``code`` is stable, ``title`` the same for every such problem,
+    ``detail`` tells this one; ``extra`` members stand beside them."""
+    return Response(body(status, code, title, detail, **extra), status=status, content_type=MEDIA_TYPE)
+
+
+def body(status: int, code: str, title: str, detail: str, **extra: Any) -> dict[str, Any]:
+    """Return the members of a problem."""
+    return {"type": f"urn:edgecms:problem:{code}", "title": title, "status": status, "code": code, "detail": detail, **extra}
+
+
+def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+    """Return the problem for ``error``, or None for a fault of ours, which then takes Django's way (``handler500``)."""
+    error = _as_api_exception(error)
+    if not isinstance(error, exceptions.APIException):
+        return None
+    set_rollback()
+    status = error.status_code
+    title = HTTPStatus(status).phrase
+    if isinstance(error, exceptions.ValidationError):
+        faults = list(_faults(error.get_full_details()))
+        detail = "; ".join(f"{fault['field']}: {fault['detail']}" if fault["field"] else fault["detail"] for fault in faults)
+        response = problem(status, "invalid", title, detail, errors=faults)
+    else:
+        response = problem(status, str(error.get_codes()), title, str(error.detail), **getattr(error, "extra", {}))
+    for header, value in _headers(error).items():
+        response[header] = value
+    return response
+
+
+def server_problem(request: HttpRequest) -> HttpResponse:
+    """Django's ``handler500``: a problem for programs, a page for people."""
+    if not request.path.startswith(("/api/", "/sync/")):
+        return server_error(request)
+    detail = "The server failed while it answered; it has written down why. Trying again later may help."
+    facts = body(500, "internal_error", HTTPStatus(500).phrase, detail)
+    return JsonResponse(facts, status=500, content_type=MEDIA_TYPE)
+
+
+def _as_api_exception(error: Exception) -> Exception:
+    """What Django raises, in the words of DRF."""
+    match error:
+        case Http404():
+            return exceptions.NotFound()
+        case PermissionDenied():
+            return exceptions.PermissionDenied()
+        case ProtectedError():
+            return InUse(f"{len(error.protected_objects)} other rows refer to it; move or delete them first.")
+    return error
+
+
+class InUse(exceptions.APIException):
+    """Other rows need what was to be deleted."""
+
+    status_code = 409
+    default_code = "in_use"
+
+
+def _faults(details: Any, place: str = "") -> Any:
+    """Flatten DRF's nested details into {``field``, ``code``, ``detail``}; ``field`` is like ``blocks.0.type``."""
+    if isinstance(details, dict) and set(details) == {"message", "code"} and not isinstance(details["message"], dict | list):
+        yield {"field": place, "code": str(details["code"]), "detail": str(details["message"])}
+    elif isinstance(details, dict):
+        for key, value in details.items():
+            yield from _faults(value, place if key == "non_field_errors" else f"{place}.{key}".lstrip("."))
+    else:
+        for index, value in enumerate(details):
+            leaf = isinstance(value, dict) and "message" in value
+            yield from _faults(value, place if leaf else f"{place}.{index}")
+
+
+def _headers(error: exceptions.APIException) -> dict[str, str]:
+    """The headers that go with ``error``, as DRF's own handler sets them."""
+    wait, challenge = getattr(error, "wait", None), getattr(error, "auth_header", None)
+    return ({"Retry-After": f"{wait:.0f}"} if wait else {}) | ({"WWW-Authenticate": challenge} if challenge else {})

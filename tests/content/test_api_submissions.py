@@ -1,0 +1,107 @@
+"""Promises of ``/api/v1/submissions/``: taken once, with a receipt, within bounds."""
+
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django.test import Client
+
+from content.models import Submission
+from tests.content import cast
+
+pytestmark = pytest.mark.django_db
+ADDRESS = "/api/v1/submissions/"
+LETTER: dict[str, Any] = {"form": "contact", "data": {"name": "Ada"}, "idempotency_key": "k-1"}
+
+
+@pytest.fixture(autouse=True)
+def no_throttling_left() -> None:
+    cache.clear()
+
+
+def post(client: Client, body: Any) -> Any:
+    return client.post(ADDRESS, body, content_type="application/json")
+
+
+def test_visitor_gets_a_receipt(client: Client, settings: Any) -> None:
+    """What a visitor sends is kept under the farm of this replica, and the receipt names it."""
+    settings.SYNC = {**settings.SYNC, "FARM": "thames"}
+    page = cast.published()
+    answer = post(client, {**LETTER, "page": page.token})
+    row = Submission.objects.get()
+    assert answer.status_code == 201 and set(answer.json()) == {"token", "created"}
+    assert (answer.json()["token"], row.farm, row.page_id, row.data) == (row.token, "thames", page.token, {"name": "Ada"})
+
+
+def test_same_key_again_gets_the_same_receipt(client: Client) -> None:
+    """Sent twice, kept once."""
+    first, second = post(client, LETTER), post(client, LETTER)
+    assert (first.status_code, second.status_code) == (201, 200) and first.json() == second.json()
+    assert Submission.objects.count() == 1
+
+
+def test_same_key_with_something_else_is_refused(client: Client) -> None:
+    """A key used before for something else gives 409: no receipt for what was not kept."""
+    post(client, LETTER)
+    answer = post(client, {**LETTER, "data": {"name": "Grace"}})
+    assert (answer.status_code, answer.json()["code"]) == (409, "idempotency_key_reused")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"farm": "other"},
+        {"surprise": 1},
+        {"page": "nowhere"},
+        {"data": "text"},
+        {"data": {"a": {"b": {"c": {"d": {"e": {"f": 1}}}}}}},
+        {"data": {str(number): 1 for number in range(201)}},
+        {"data": {"a": "\0"}},
+        {"data": {"a": 2**70}},
+        {"idempotency_key": ""},
+        {"form": "\0"},
+    ],
+)
+def test_what_is_out_of_bounds_is_refused(client: Client, change: dict[str, Any]) -> None:
+    """Unknown or reserved fields, pages that are not public, and data too deep, too wide or unstorable give 400."""
+    answer = post(client, {**LETTER, **change})
+    assert answer.status_code == 400 and answer.json()["code"] == "invalid"
+    assert not Submission.objects.exists()
+
+
+def test_draft_cannot_be_written_to(client: Client) -> None:
+    """A page that is not public takes no submissions, and does not betray that it exists."""
+    draft, nothing = (post(client, {**LETTER, "page": token}).json()["errors"] for token in (cast.draft().token, "nothing"))
+    assert draft == nothing
+
+
+def test_large_body_is_refused_unread(client: Client) -> None:
+    """More than 64 KB gives 413."""
+    assert post(client, {**LETTER, "data": {"a": "x" * 70_000}}).status_code == 413
+
+
+def test_one_address_cannot_flood(client: Client) -> None:
+    """The thirty-first submission within a minute is told to wait."""
+    answers = [post(client, {**LETTER, "idempotency_key": f"k-{number}"}) for number in range(31)]
+    assert {answer.status_code for answer in answers[:30]} == {201}
+    assert answers[30].status_code == 429 and answers[30]["Retry-After"] and answers[30].json()["code"] == "throttled"
+
+
+def test_only_staff_with_permission_read(client: Client) -> None:
+    """What visitors sent is read by staff who may view submissions, and by nobody else."""
+    token = post(client, LETTER).json()["token"]
+    for address in (ADDRESS, f"{ADDRESS}{token}/"):
+        assert client.get(address).status_code == 401
+    client.force_login(cast.staff(username="ada"))
+    assert client.get(ADDRESS).status_code == 403
+    client.force_login(cast.staff("view_submission"))
+    assert client.get(ADDRESS, {"form": "contact"}).json()["results"][0]["data"] == {"name": "Ada"}
+    assert client.get(ADDRESS, {"form": "other"}).json()["count"] == 0
+
+
+@pytest.mark.parametrize("method", ["put", "patch", "delete"])
+def test_submissions_are_append_only(client: Client, method: str) -> None:
+    """Nobody changes what was sent."""
+    token = post(client, LETTER).json()["token"]
+    client.force_login(cast.staff("change_submission", "delete_submission"))
+    assert getattr(client, method)(f"{ADDRESS}{token}/").status_code == 405

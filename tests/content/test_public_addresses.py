@@ -1,0 +1,106 @@
+"""Promises of addresses: what a page ever had as its address leads to where it is now."""
+
+import pytest
+from django.test import Client
+
+from content.models import Page, Publication, Redirect
+from content.publishing import publish, unpublish
+from tests.content import cast
+
+pytestmark = pytest.mark.django_db
+
+
+def leads_to(client: Client, address: str) -> str:
+    """The one permanent step from ``address``, which must end at a page that is there."""
+    response = client.get(address)
+    assert response.status_code == 301, address
+    assert client.get(response["Location"]).status_code == 200
+    return str(response["Location"])
+
+
+def test_former_slug_leads_to_the_page(client: Client) -> None:
+    """A page that was given a new slug twice is found under both former ones, in one step."""
+    page = cast.published("First name")
+    former = [page.slug]
+    for title in ("Second name", "Third name"):
+        page.title = title
+        page.renew_slug()
+        page.save()
+        publish(page)
+        former.append(page.slug)
+    now = f"/{page.section.slug}/{page.slug}"
+    assert [leads_to(client, f"/{page.section.slug}/{slug}") for slug in former[:-1]] == [now, now]
+
+
+def test_page_under_the_wrong_section_leads_to_the_right_one(client: Client) -> None:
+    """A page that moved to another section is found under the former, and under any other."""
+    page = cast.published(section=cast.section("News"))
+    page.section = cast.section("Stories")
+    page.save()
+    publish(page)
+    assert leads_to(client, f"/news/{page.slug}") == f"/{page.section.slug}/{page.slug}"
+
+
+def test_former_slug_of_an_unpublished_page_is_gone(client: Client) -> None:
+    """What was taken down is gone under its former slugs, too."""
+    page = cast.published("First name")
+    former = page.slug
+    page.title = "Second name"
+    page.renew_slug()
+    page.save()
+    publish(page)
+    unpublish(page)
+    assert client.get(f"/{page.section.slug}/{former}").status_code == 410
+
+
+def test_imported_address_leads_to_the_page(client: Client) -> None:
+    """A redirect leads from an address of any depth, with and without a slash, to where the page is now."""
+    page = cast.published()
+    Redirect.objects.create(path="/2014/06/low-water.html", page=page)
+    now = f"/{page.section.slug}/{page.slug}"
+    assert leads_to(client, "/2014/06/low-water.html") == leads_to(client, "/2014/06/low-water.html/") == now
+
+
+def test_imported_address_that_two_pages_claim_leads_to_a_public_one(client: Client) -> None:
+    """Of two pages with one imported address the public one is found."""
+    for page in (cast.draft("One"), cast.published("Two"), cast.draft("Three")):
+        Redirect.objects.create(path="/old", page=page)
+    assert "/two-" in leads_to(client, "/old")
+
+
+@pytest.mark.parametrize("kind", ["section", "page"])
+def test_slash_at_the_end_leads_to_the_address_without(client: Client, kind: str) -> None:
+    """One page has one address: with a slash it redirects for good, and keeps the query."""
+    page = cast.published()
+    address = f"/{page.section.slug}" if kind == "section" else f"/{page.section.slug}/{page.slug}"
+    assert leads_to(client, f"{address}/?page=1") == f"{address}?page=1"
+
+
+def test_two_pages_with_one_slug_are_both_found_in_their_sections(client: Client) -> None:
+    """Equal slugs, which replicas can give out in the same moment, break nothing; the smaller token takes other addresses."""
+    pages = [cast.published(title, section=cast.section(title)) for title in ("North", "South")]
+    Publication.objects.update(slug="same-12ab")
+    Page.objects.update(slug="same-12ab")
+    for page in pages:
+        assert f"<h1>{page.title}</h1>" in client.get(f"/{page.section.slug}/same-12ab").content.decode()
+    smallest = min(pages, key=lambda page: page.token)
+    assert leads_to(client, "/elsewhere/same-12ab") == f"/{smallest.section.slug}/same-12ab"
+
+
+def test_two_pages_with_one_slug_in_one_section_break_nothing(client: Client) -> None:
+    """Where two pages claim the very same address, the one with the smaller token is shown."""
+    pages = [cast.published(title) for title in ("North", "South")]
+    Publication.objects.update(slug="same-12ab")
+    smallest = min(pages, key=lambda page: page.token)
+    assert f"<h1>{smallest.title}</h1>" in client.get(f"/{smallest.section.slug}/same-12ab").content.decode()
+
+
+@pytest.mark.parametrize("address", ["/%2Fevil.example/", "/%00", "/a/b/c/d", "/%E4%00/x", "/" + "x" * 3000])
+def test_odd_addresses_are_simply_not_found(client: Client, address: str) -> None:
+    """Nothing that a reader can type leads outside or to an error of the server."""
+    assert client.get(address).status_code == 404
+
+
+def test_admin_without_its_slash_is_found(client: Client) -> None:
+    """/admin leads to the admin, not to the public site."""
+    assert client.get("/admin")["Location"] == "/admin/"
