@@ -91,6 +91,8 @@ def run(root: Path, port: int) -> int:
 def bring_up(supervisor: Supervisor, root: Path) -> None:
     """Prepare what is missing, start the processes, print where everything is."""
     members = supervisor.replicas
+    for process in (process for replica in members for process in (replica.web, replica.worker)):
+        process.end_leftover()
     refuse_taken_ports(members)
     notes = Notes(root / "prepared.json")
     prepare(members, notes, progress)
@@ -141,24 +143,24 @@ def ask(root: Path, verb: str, name: str) -> int:
     if (lock := take_lock(root)) is not None:
         lock.close()
         return complain("Nothing is running here; start it with `make run`.")
-    if verb == "start" and state_file(folder).read_text() == "failed":
-        state_file(folder).write_text("stopped")
-    if verb == "stop":
+    if verb == "stop" or state_file(folder).read_text() == "failed":
         stop_file(folder).touch()
-    else:
-        stop_file(folder).unlink(missing_ok=True)
-    return 0 if await_state(folder, "stopped" if verb == "stop" else "running") else complain(f"{name} did not {verb}.")
+        stopped = await_state(folder, "stopped")
+        if verb == "stop" or not stopped:
+            return 0 if stopped else complain(f"{name} did not stop.")
+    stop_file(folder).unlink(missing_ok=True)
+    return 0 if await_state(folder, "running") else complain(f"{name} did not start; `make run` says why.")
 
 
 def await_state(folder: Path, wanted: str) -> bool:
-    """Wait until the replica says that it is in the wanted state; give up when it fails or takes too long."""
+    """Wait until the replica says that it is in the wanted state; give up when a start fails or either takes too long."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         state = state_file(folder).read_text()
         if state == wanted:
             say(f"{folder.name} is {state}.")
             return True
-        if state == "failed":
+        if state == "failed" and wanted == "running":
             return False
         time.sleep(0.1)
     return False

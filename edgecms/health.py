@@ -23,7 +23,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 def readyz(request: HttpRequest) -> HttpResponse:
     """Answer 200 when every check of ``settings.READY_CHECKS`` passes, 503 with ``reasons`` (check, reason) otherwise."""
-    reasons = [{"check": path.rpartition(".")[2], "reason": reason} for path in settings.READY_CHECKS if (reason := _ask(path))]
+    reasons = why_not_ready()
     if reasons:
         return JsonResponse({**_about("not ready"), "reasons": reasons}, status=503)
     return JsonResponse(_about("ready"))
@@ -34,12 +34,17 @@ def _about(status: str) -> dict[str, str]:
     return {"status": status, "replica": environment.name, "role": environment.role, "version": __version__}
 
 
-def _ask(path: str) -> str:
-    """Return why the check at ``path`` fails, or an empty text. A check that breaks has failed."""
-    try:
-        return str(import_string(path)() or "")
-    except Exception as error:
-        return f"{type(error).__name__}: {error}".strip()
+def why_not_ready() -> list[dict[str, str]]:
+    """Return what stands against serving. A check that breaks has failed; it ends the round."""
+    reasons = []
+    for path in settings.READY_CHECKS:
+        name = path.rpartition(".")[2]
+        try:
+            if reason := import_string(path)():
+                reasons.append({"check": name, "reason": reason})
+        except Exception as error:
+            return [*reasons, {"check": name, "reason": f"{type(error).__name__}: {error}".strip()}]
+    return reasons
 
 
 _migrated = False
@@ -68,9 +73,11 @@ def database_writable() -> str:
 
 def _sqlite_writable(name: str) -> str:
     """Take the write lock for a moment, by a connection of its own that never waits behind a long transaction."""
-    probe = sqlite3.connect(name, timeout=0, isolation_level=None)
+    probe = sqlite3.connect(name, timeout=0, isolation_level=None, uri=name.startswith("file:"))
     try:
         probe.execute("BEGIN IMMEDIATE")
+        # The lock alone is given on a read-only file too; a change that is taken back is not.
+        probe.execute("PRAGMA user_version = 1")
         probe.execute("ROLLBACK")
     except sqlite3.OperationalError as error:
         return "" if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY else f"the database takes no writes: {error}"

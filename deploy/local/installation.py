@@ -10,7 +10,8 @@ from pathlib import Path
 from deploy.local.replica import TOP, CommandError, Replica
 
 SAMPLE = TOP / "content" / "samples" / "18f"
-USERNAME, PASSWORD = "admin", "tide-on-the-thames"  # noqa: S105 - the servers listen on this machine only
+# Printed and known to all: the servers listen on this machine only.
+USERNAME, PASSWORD = "admin", "tide-on-the-thames"
 
 Report = Callable[[str], None]
 

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 GRACE = 15.0  # seconds that a group gets to end after SIGTERM
@@ -52,13 +52,22 @@ class Process:
 
     def wait(self, seconds: float) -> bool:
         """Wait until the group has ended, at most so long; say whether it has."""
-        deadline = time.monotonic() + seconds
-        while self.running or self._group_lives():
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.05)
+        ended = _until(lambda: not self.running and not (self.child and group_lives(self.child.pid)), seconds)
+        if ended:
+            self.pid_file.unlink(missing_ok=True)
+        return ended
+
+    def end_leftover(self) -> None:
+        """End what an earlier supervisor, killed itself, left running. Another program under that number is left alone."""
+        try:
+            pid = int(self.pid_file.read_text())
+        except (OSError, ValueError):
+            return
+        if command_line(pid)[-len(self.command) :] == self.command:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)
+                _until(lambda: not group_lives(pid), 5)
         self.pid_file.unlink(missing_ok=True)
-        return True
 
     def tail(self, lines: int = 15) -> str:
         """Return the last lines of the log."""
@@ -71,16 +80,23 @@ class Process:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.child.pid, number)
 
-    def _group_lives(self) -> bool:
-        if self.child is None:
+
+def group_lives(pid: int) -> bool:
+    """Say whether any process of the group led by ``pid`` is left."""
+    try:
+        os.killpg(pid, 0)
+    except (ProcessLookupError, PermissionError):  # macOS answers the latter when only dead members are left
+        return False
+    return True
+
+
+def _until(fact: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not fact():
+        if time.monotonic() > deadline:
             return False
-        try:
-            os.killpg(self.child.pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:  # how macOS says that only dead members are left
-            return False
-        return True
+        time.sleep(0.05)
+    return True
 
 
 def stop(processes: Sequence[Process], grace: float = GRACE) -> None:
@@ -91,3 +107,11 @@ def stop(processes: Sequence[Process], grace: float = GRACE) -> None:
     for process in processes:
         if not process.wait(max(0.0, deadline - time.monotonic())):
             process.kill()
+
+
+def command_line(pid: int) -> list[str]:
+    """Return the arguments of a running program; nothing where there is none, or where the system has no ``/proc``."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").rstrip("\0").split("\0")
+    except OSError:
+        return []

@@ -56,7 +56,8 @@ class Supervisor:
         """End everything, all at once."""
         stop([process for replica in self.replicas for process in (replica.web, replica.worker)])
         for replica in self.replicas:
-            self._note(replica, "stopped")
+            if replica.name in self.states:
+                self._note(replica, "stopped")
 
     def _follow(self, replica: Replica) -> None:
         wanted, state = not stop_file(replica.folder).exists(), self.states[replica.name]
