@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PORT ?= 8000
 
-.PHONY: help install run clean test check bench docs lock
+.PHONY: help install run clean test check docs lock
 
 help: ## list the verbs
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -11,12 +11,15 @@ help: ## list the verbs
 install: .venv/.run ## install what running needs into .venv, at locked versions
 
 .venv/.run: requirements/run.txt
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name it: make PYTHON=python3.12 …")'
+	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	@echo "Installing the locked packages into .venv, once; this takes a minute or two"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
 	@touch $@
 
 .venv/.dev: requirements/dev.txt .venv/.run
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@echo "Installing what the tests need into .venv, once"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
 
 run: .venv/.run ## start a master and two edges with sample content; PORT= is the first of three ports
@@ -33,7 +36,10 @@ check: .venv/.dev ## lint, types, import contracts, migrations up to date
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python manage.py makemigrations --check --dry-run
+	EDGECMS_DATA=build/check $(BIN)/python manage.py makemigrations --check --dry-run
+
+docs: .venv/.dev ## check that the documentation names only what exists, and everything that it must
+	$(BIN)/python -m pytest -q tests/test_docs.py
 
 lock: ## resolve the dependencies of pyproject.toml anew
 	$(BIN)/pip install --quiet uv

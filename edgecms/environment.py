@@ -6,24 +6,27 @@ system check ``edgecms.E001`` can name all of them at once and ``manage.py help`
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 T = TypeVar("T")
 
 NODE = re.compile(r"[A-Z][A-Z0-9]{0,15}")
 LOC = re.compile(r"[A-Z0-9]{2,8}")
-FARM = re.compile(r"[a-z0-9][a-z0-9-]{0,31}|")
+FARM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}|")
+HOST = re.compile(r"\*|\.?[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]")
 ROLES = ("master", "node", "edge")
+FLAGS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False, "": False}
 
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """One variable whose value was not accepted."""
+    """One variable whose value was not accepted. A value that may hold a password is not repeated in full."""
 
     variable: str
     value: str
@@ -32,7 +35,7 @@ class Mistake:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """The settings of CONTRACT order: identity, places, databases, times (seconds), Django's own."""
+    """The settings in the order of docs/operating.md: identity, places, databases, times (seconds), Django's own."""
 
     node: str
     loc: str
@@ -70,14 +73,22 @@ class _Reader:
         try:
             return parse(raw.strip())
         except ValueError:
-            self.mistakes.append(Mistake(variable, raw, accepted))
+            self.mistakes.append(Mistake(variable, _without_password(raw), accepted))
             return default
+
+
+def _without_password(raw: str) -> str:
+    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", raw)
+
+
+def _require(accepted: object, raw: str) -> None:
+    if not accepted:
+        raise ValueError(raw)
 
 
 def _matching(pattern: re.Pattern[str]) -> Callable[[str], str]:
     def parse(raw: str) -> str:
-        if not pattern.fullmatch(raw):
-            raise ValueError(raw)
+        _require(pattern.fullmatch(raw), raw)
         return raw
 
     return parse
@@ -85,64 +96,80 @@ def _matching(pattern: re.Pattern[str]) -> Callable[[str], str]:
 
 def _one_of(*choices: str) -> Callable[[str], str]:
     def parse(raw: str) -> str:
-        if raw not in choices:
-            raise ValueError(raw)
+        _require(raw in choices, raw)
         return raw
 
     return parse
 
 
-def _address(raw: str) -> str:
+def _folder(raw: str) -> Path:
+    """Return a folder that is there and can be written, making it where it is missing."""
+    _require(raw, raw)
+    path = Path(raw).expanduser().resolve()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(raw) from error
+    return path
+
+
+def _split(raw: str, *schemes: str) -> SplitResult:
     parts = urlsplit(raw)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError(raw)
-    return raw.rstrip("/")
+    _require(parts.scheme in schemes, raw)
+    _require(parts.port != 0, raw)  # .port itself raises ValueError for what is no port
+    return parts
+
+
+def _origin(raw: str) -> str:
+    """Return scheme, host and port. Nothing may follow them: addresses of a replica start at the root."""
+    parts = _split(raw, "http", "https")
+    _require(parts.hostname and parts.path in ("", "/"), raw)
+    _require(not (parts.query or parts.fragment or parts.username is not None), raw)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _database(raw: str) -> str:
-    if raw and urlsplit(raw).scheme not in ("postgres", "postgresql", "sqlite"):
-        raise ValueError(raw)
+    if raw:
+        _require(len(_split(raw, "postgres", "postgresql", "sqlite").path) > 1, raw)
     return raw
 
 
 def _redis(raw: str) -> str:
-    if raw and urlsplit(raw).scheme not in ("redis", "rediss", "unix"):
-        raise ValueError(raw)
+    if raw:
+        parts = _split(raw, "redis", "rediss", "unix")
+        _require(parts.path if parts.scheme == "unix" else parts.hostname, raw)
     return raw
 
 
 def _seconds(raw: str) -> float:
     value = float(raw)
-    if not 0 < value < 10**9:
-        raise ValueError(raw)
+    _require(math.isfinite(value) and 0 < value < 10**9, raw)
     return value
 
 
 def _flag(raw: str) -> bool:
-    known = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False, "": False}
-    if raw.lower() not in known:
-        raise ValueError(raw)
-    return known[raw.lower()]
+    _require(raw.lower() in FLAGS, raw)
+    return FLAGS[raw.lower()]
 
 
-def _list(raw: str) -> list[str]:
-    return [item.strip() for item in raw.split(",") if item.strip()]
+def _list_of(parse: Callable[[str], str]) -> Callable[[str], list[str]]:
+    return lambda raw: [parse(item.strip()) for item in raw.split(",") if item.strip()]
 
 
 def read(environ: Mapping[str, str]) -> Environment:
     """Read every setting of this project from ``environ``; mistakes are kept in the result, never raised."""
     reader = _Reader(environ)
     take = reader.take
-    url = take("EDGECMS_URL", "http://localhost:8000", _address, "an address such as https://edge01.example.org")
+    url = take("EDGECMS_URL", "http://localhost:8000", _origin, "an address without a path, such as https://edge01.example.org")
     host = urlsplit(url).hostname or "localhost"
+    host = f"[{host}]" if ":" in host else host
     local = ["localhost", "127.0.0.1", "[::1]"]
-    role = take("EDGECMS_ROLE", "master", _one_of(*ROLES), "master, node or edge")
     return Environment(
         node=take("EDGECMS_NODE", "MASTER01", _matching(NODE), "1 to 16 of A-Z and 0-9, a letter first"),
         loc=take("EDGECMS_LOC", "LOC", _matching(LOC), "2 to 8 of A-Z and 0-9"),
-        role=role,
-        farm=take("EDGECMS_FARM", "", _matching(FARM), "up to 32 of a-z, 0-9 and -, or empty"),
-        data=take("EDGECMS_DATA", Path("data"), Path, "a folder").resolve(),
+        role=take("EDGECMS_ROLE", "master", _one_of(*ROLES), "master, node or edge"),
+        farm=take("EDGECMS_FARM", "", _matching(FARM), "up to 32 of letters, digits, '.', '_' and '-', or leave it empty"),
+        data=take("EDGECMS_DATA", Path("data").resolve(), _folder, "a folder that this account may make or write"),
         url=url,
         database_url=take("DATABASE_URL", "", _database, "postgres://user:password@host:port/name, or empty for SQLite"),
         redis_url=take("REDIS_URL", "", _redis, "redis://host:port/number, or empty for the embedded queue"),
@@ -150,7 +177,14 @@ def read(environ: Mapping[str, str]) -> Environment:
         max_clock_drift=take("EDGECMS_MAX_CLOCK_DRIFT", 300.0, _seconds, "seconds, more than 0"),
         secret_key=take("SECRET_KEY", "", str, "a long random text"),
         debug=take("DEBUG", False, _flag, "1, true, yes, on or 0, false, no, off"),
-        allowed_hosts=take("ALLOWED_HOSTS", [*dict.fromkeys([host, *local])], _list, "names, separated by commas"),
-        csrf_trusted_origins=take("CSRF_TRUSTED_ORIGINS", [url], _list, "origins, separated by commas"),
+        allowed_hosts=take(
+            "ALLOWED_HOSTS",
+            [*dict.fromkeys([host, *local])],
+            _list_of(_matching(HOST)),
+            "host names without scheme, port or path, separated by commas",
+        ),
+        csrf_trusted_origins=take(
+            "CSRF_TRUSTED_ORIGINS", [url], _list_of(_origin), "addresses such as https://example.org, separated by commas"
+        ),
         mistakes=tuple(reader.mistakes),
     )

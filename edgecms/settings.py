@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from secrets import token_urlsafe
 
 from csp.constants import NONCE, NONE, SELF
 
@@ -27,8 +28,12 @@ SYNC = {
     "REDIS_URL": ENVIRONMENT.redis_url,
 }
 
-ENVIRONMENT.data.mkdir(parents=True, exist_ok=True)
-SECRET_KEY = ENVIRONMENT.secret_key or own_secret_key(ENVIRONMENT.data)
+# With a mistake in the environment nothing will start (check edgecms.E001), so nothing is made either.
+if ENVIRONMENT.mistakes:
+    SECRET_KEY = ENVIRONMENT.secret_key or token_urlsafe(50)
+else:
+    (ENVIRONMENT.data / "static").mkdir(parents=True, exist_ok=True)
+    SECRET_KEY = ENVIRONMENT.secret_key or own_secret_key(ENVIRONMENT.data)
 DEBUG = ENVIRONMENT.debug
 ALLOWED_HOSTS = ENVIRONMENT.allowed_hosts
 CSRF_TRUSTED_ORIGINS = ENVIRONMENT.csrf_trusted_origins
@@ -54,6 +59,9 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # Before the host is checked: a probe asks by an address that no ALLOWED_HOSTS names. And before requests are counted.
+    "edgecms.health.ProbesMiddleware",
+    "edgecms.metrics.MetricsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -64,6 +72,13 @@ MIDDLEWARE = [
     "sync.middleware.AuthorMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+# What /readyz asks. Each is a function without arguments that returns why this replica is not ready, or an empty text.
+READY_CHECKS = [
+    "edgecms.health.migrated",
+    "edgecms.health.database_writable",
+    "edgecms.health.folder_writable",
 ]
 
 ROOT_URLCONF = "edgecms.urls"

@@ -8,7 +8,8 @@ import tempfile
 _data = tempfile.mkdtemp(prefix="edgecms-test-")
 atexit.register(shutil.rmtree, _data, ignore_errors=True)
 os.environ.update(EDGECMS_DATA=_data, EDGECMS_NODE="MASTER01", EDGECMS_LOC="LON", EDGECMS_ROLE="master")
-for variable in ("EDGECMS_FARM", "EDGECMS_URL", "REDIS_URL", "SECRET_KEY", "DEBUG", "ALLOWED_HOSTS"):
+strangers = ("EDGECMS_FARM", "EDGECMS_URL", "EDGECMS_SYNC_INTERVAL", "EDGECMS_MAX_CLOCK_DRIFT", "REDIS_URL", "SECRET_KEY")
+for variable in (*strangers, "DEBUG", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "PROMETHEUS_MULTIPROC_DIR"):
     os.environ.pop(variable, None)
 
 from edgecms.settings import *  # noqa: E402, F403

@@ -1,0 +1,1 @@
+"""Promises about several replicas, kept by real processes: gunicorn, sync_worker and manage.py."""

@@ -1,0 +1,54 @@
+"""The servers that other tests lean on keep their own promises."""
+
+from __future__ import annotations
+
+import urllib.request
+
+import psycopg
+import pytest
+import redis
+
+from tests.servers import Nginx, PostgreSQL, Redis, require
+
+
+@pytest.mark.postgresql
+def test_each_postgresql_database_is_fresh(postgresql_server: PostgreSQL) -> None:
+    """Two tests on one PostgreSQL server do not see each other's tables."""
+    first, second = postgresql_server.database(), postgresql_server.database()
+    with psycopg.connect(first) as connection:
+        connection.execute("CREATE TABLE seen (n int)")
+    with psycopg.connect(second) as connection:
+        found = connection.execute("SELECT count(*) FROM pg_tables WHERE tablename = 'seen'").fetchone()
+    assert found == (0,)
+
+
+@pytest.mark.redis
+def test_redis_comes_back_empty_on_the_same_address(redis_server: Redis) -> None:
+    """A Redis that was killed and started again is reached by the same REDIS_URL and has forgotten everything."""
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.set("wake", "up")
+    redis_server.kill()
+    redis_server.start()
+    with redis.Redis.from_url(redis_server.url) as client:
+        assert client.get("wake") is None
+
+
+def test_nginx_answers_from_a_folder() -> None:
+    """An nginx started by a test serves what its locations say."""
+    server = Nginx("location / { return 200 'from nginx'; }")
+    try:
+        server.start()
+        with urllib.request.urlopen(server.url) as answer:
+            assert answer.read() == b"from nginx"
+    finally:
+        server.close()
+
+
+def test_absent_program_skips_here_and_fails_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not installed skips its test with the reason, and fails it with CI=true."""
+    monkeypatch.setenv("CI", "")
+    with pytest.raises(pytest.skip.Exception, match="no-such-program is not installed here"):
+        require("no-such-program")
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="CI=true"):
+        require("no-such-program")
