@@ -32,6 +32,7 @@ class Converted:
     missing: dict[str, str]
     redirects: list[str]
     digest: str
+    lines: dict[str, int] = field(default_factory=dict)  # where each image is named
     drops: Drops = field(default_factory=Drops)
 
 
@@ -46,7 +47,8 @@ def convert(file: Path, site: Site, library: Library, default_section: str) -> C
     matter = frontmatter.parse(front, name_of(file), drops)
     expanded = liquid.expand(body, first_line, matter.raw, drops)
     drafts = splitting.split(tree.parse(markdown.to_html(expanded, drops), drops), drops)
-    page = Converted(source, matter, "", drafts, {}, {}, former_addresses(file, site, matter), "", drops)
+    page = Converted(source, matter, "", drafts, {}, {}, former_addresses(file, site, matter), "", drops=drops)
+    page.lines = {draft.source: draft.line for draft in reversed(drafts) if draft.source}
     page.section = matter.section or site.section(file) or default_section
     _find_images(page, file, library)
     page.digest = _digest(content, page)
@@ -121,13 +123,13 @@ def _find_images(page: Converted, file: Path, library: Library) -> None:
             kept.append(draft)
         elif markup := _instead(draft):
             kept.append(Draft("richtext", {"html": markup}))
-    page.drafts = kept
+    page.drafts = splitting.joined(kept)
     matter = page.matter
     if matter.image and _found(page, matter.image, file, library) and matter.image_caption:
-        shown = {page.pictures[draft.source].digest for draft in kept if draft.source}
+        shown = {page.pictures[draft.source].digest for draft in page.drafts if draft.source}
         if page.pictures[matter.image].digest not in shown:
             data = {"alt": matter.image_alt, "caption": clean_html(matter.image_caption)}
-            kept.insert(0, Draft("image", data, matter.image))
+            page.drafts.insert(0, Draft("image", data, matter.image))
 
 
 def _found(page: Converted, source: str, file: Path, library: Library) -> bool:

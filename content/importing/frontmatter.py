@@ -156,7 +156,9 @@ class _Reader:
         """Return a text of at most ``length`` characters; what is cut off is noted."""
         text = self.text(*names)
         if len(text) > length:
-            self.drops.add(self.line(*names), f"the end of the {names[0]}: {text[length - 1 :]}", f"longer than {length} characters")
+            self.drops.add(
+                self.line(*names), f"the end of the {names[0]}: {text[length - 1 :]}", f"longer than {length} characters"
+            )
         return shorten(text, length)
 
     def texts(self, *names: str) -> list[str]:
@@ -167,10 +169,18 @@ class _Reader:
             value = value.split(",") if "," in value else [value] if name not in ("tags", "tag", "keywords") else value.split()
         if isinstance(value, dict):
             value = [value]
-        entries = [entry.get("name", "") if isinstance(entry, dict) else entry for entry in value if True] if isinstance(value, list) else []
+        entries = (
+            [entry.get("name", "") if isinstance(entry, dict) else entry for entry in value if True]
+            if isinstance(value, list)
+            else []
+        )
         if len(entries) > MAX_LIST:
             raise PageError(self.line(name), f"{name} lists more than {MAX_LIST} entries")
-        return [text for entry in entries if (text := text_of(self.safe(str(entry), name)) if isinstance(entry, (str, int, float)) else "")]
+        return [
+            text
+            for entry in entries
+            if (text := text_of(self.safe(str(entry), name)) if isinstance(entry, (str, int, float)) else "")
+        ]
 
     def section(self) -> str:
         """Return the section, from ``section``, ``category`` or the first of ``categories``."""
@@ -204,7 +214,10 @@ class _Reader:
         except ValueError:
             moment = None
         if moment is None:
-            raise PageError(self.line("date"), f"date {shorten(str(value), 60)!r} is no date; write it as 2015-05-11 or 2015-05-11T10:00:00Z")
+            raise PageError(
+                self.line("date"),
+                f"date {shorten(str(value), 60)!r} is no date; write it as 2015-05-11 or 2015-05-11T10:00:00Z",
+            )
         return moment
 
 

@@ -38,6 +38,11 @@ class Picture:
     height: int | None
 
 
+def elsewhere(source: str) -> bool:
+    """Say whether an image stands at an address of its own and not within the site."""
+    return re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*:|//", source) is not None
+
+
 class Library:
     """Finds the images of one site and makes each into one asset, however often it is shown."""
 
@@ -47,12 +52,14 @@ class Library:
         self.found: dict[Path, Picture] = {}
         self.tokens: dict[tuple[str, str], str] = {
             (digest, filename): token
-            for token, digest, filename in Asset.objects.order_by("-token").values_list("token", "digest", "filename").iterator()
+            for token, digest, filename in Asset.objects.order_by("-token")
+            .values_list("token", "digest", "filename")
+            .iterator()
         }
 
     def find(self, source: str, page: Path) -> Picture:
         """Return the image that ``source``, as written in the file ``page``, leads to. Raises ImageError."""
-        reason = "there is no such file"
+        reason = "it is kept elsewhere; a link leads there" if elsewhere(source) else "there is no such file"
         for candidate in self._candidates(source, page):
             if not any(candidate.is_relative_to(root) for root in self.roots):
                 reason = "the path leads out of the site"
@@ -72,7 +79,9 @@ class Library:
         places += [self.site.root / folder / relative for folder in STATIC_FOLDERS]
         for folder in self.site.assets:
             parts = PurePosixPath(relative).parts
-            places += [folder.joinpath(*parts[start:]) for start in range(len(parts)) if start == 0 or parts[start - 1] == folder.name]
+            places += [
+                folder.joinpath(*parts[start:]) for start in range(len(parts)) if start == 0 or parts[start - 1] == folder.name
+            ]
         for place in places:
             try:
                 yield place.resolve()

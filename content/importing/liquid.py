@@ -37,6 +37,7 @@ class Marker:
     written: str
     line: int
     why: str = ""  # why nothing is shown, where that is to be reported
+    what: str = ""  # by what name it is reported
 
 
 @dataclass(slots=True)
@@ -54,7 +55,7 @@ class Expanded:
         def replace(match: re.Match[str]) -> str:
             marker = self.markers[int(match[1])]
             if marker.why:
-                drops.add(marker.line, marker.written, marker.why)
+                drops.add(marker.line, marker.what, marker.why)
             return marker.shown
 
         return self.pattern.sub(replace, markup)
@@ -113,10 +114,10 @@ class _Expander:
         self.parts.append(text)
         self.lines.extend([self.line] * text.count("\n"))
 
-    def mark(self, match: re.Match[str], shown: str, why: str = "") -> None:
+    def mark(self, match: re.Match[str], shown: str, why: str = "", what: str = "") -> None:
         """Leave a marker in the place of a tag."""
         self.put(f"{self.word}{len(self.markers)}q")
-        self.markers.append(Marker(shown, match[0], self.line, why))
+        self.markers.append(Marker(shown, match[0], self.line, why, what or match[0]))
         self.skip(match.end())
 
     def expand(self, match: re.Match[str]) -> None:
@@ -184,11 +185,13 @@ class _Expander:
                 self.mark(match, f'<iframe src="{html.escape(text)}" title="{html.escape(given)}"></iframe>')
                 return
             if name.endswith(("_photo", "_image")):
-                self.mark(match, "", OTHER_PARTS)
+                self.mark(match, "", OTHER_PARTS, f"filter {name}")
                 return
             text = given + text if name == "prepend" else text + given if name == "append" else text
             if name not in PLAIN_FILTERS:
-                self.drops.add(self.line, match[0], f"the filter {name} is not known here; its text is kept")
+                self.drops.add(
+                    self.line, f"filter {name}", f"it is not known here; the text before it is kept. {OTHER_PARTS.capitalize()}"
+                )
         self.put(text)
         self.skip(match.end())
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from django.db import DatabaseError
 
 from content.importing.converting import Converted, convert
-from content.importing.images import Library
+from content.importing.images import Library, elsewhere
 from content.importing.report import Failure, PageError, Report
 from content.importing.sources import ABOUT_FILES, Site, page_files
 from content.importing.writing import Writer
@@ -76,10 +76,10 @@ class _Run:
         setattr(self.report, outcome, getattr(self.report, outcome) + 1)
         self.report.drafts += page.matter.draft
         self.sections.add(page.section)
-        self.missing.update(page.missing)
+        self.missing.update(source.lstrip("/") for source in page.missing if not elsewhere(source))
         self.shown.update(picture.path for picture in page.pictures.values())
         for source, why in page.missing.items():
-            page.drops.add(0, f"image {source}", why)
+            page.drops.add(page.lines.get(source, 1), f"image {source}", why)
         self.report.dropped += page.drops.of(page.source)
 
     def close(self, seconds: float) -> Report:

@@ -50,7 +50,10 @@ def find_site(path: Path, assets: tuple[Path, ...] = ()) -> Site:
     if pages is not None:
         return Site(path, pages.resolve() if pages.resolve().is_relative_to(path) else path, assets)
     candidates = [path, *list(path.parents)[:UPWARD]]
-    root = next((folder for folder in candidates if folder != folder.parent and any((folder / mark).exists() for mark in SITE_MARKS)), path)
+    root = next(
+        (folder for folder in candidates if folder != folder.parent and any((folder / mark).exists() for mark in SITE_MARKS)),
+        path,
+    )
     return Site(root, path, assets)
 
 

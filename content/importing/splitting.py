@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from content.blocks import clean_data
-from content.importing.report import Drops
+from content.importing.report import Drops, shorten
 from content.importing.tree import Element, Node, markup_of, text_of
 
 FLOW = {"p", "h2", "h3", "h4", "ul", "ol", "dl", "hr"}
@@ -20,7 +20,9 @@ GROUPS = {
 }  # fmt: skip
 PIECES = FLOW | APART | GROUPS | {"pre", "blockquote", "h1", "h5", "h6"}
 HEADINGS = {"h1": "h2", "h5": "h4", "h6": "h4"}
-CALLOUT = re.compile(r"(?:^|[\s_-])(callout|alert|admonition|notice|note|tip|hint|info|warning|caution|danger|important)(?=$|[\s_-])")
+CALLOUT = re.compile(
+    r"(?:^|[\s_-])(callout|alert|admonition|notice|note|tip|hint|info|warning|caution|danger|important)(?=$|[\s_-])"
+)
 TONES = {"tip": "tip", "hint": "tip", "warning": "warning", "caution": "warning", "danger": "warning", "important": "warning"}
 
 
@@ -31,12 +33,24 @@ class Draft:
     type: str
     data: dict[str, Any] = field(default_factory=dict)
     source: str = ""
+    line: int = 1  # of an image, in the file
+    link: str = ""  # where an image leads
 
 
 def split(root: Element, drops: Drops) -> list[Draft]:
     """Return the blocks of a page, their data clean; images have a ``source`` in place of an asset."""
     drafts = _Splitter(drops).flow(root.children)
-    return [Draft(draft.type, clean_data(draft.type, draft.data), draft.source) for draft in drafts]
+    for draft in drafts:
+        _keep_link(draft)
+    return [Draft(draft.type, clean_data(draft.type, draft.data), draft.source, draft.line) for draft in drafts]
+
+
+def _keep_link(draft: Draft) -> None:
+    """Put where an image led into its caption, since the block has no other place for it."""
+    if draft.link:
+        name = shorten(re.sub(r"^(https?://|mailto:)", "", draft.link).rstrip("/"), 60)
+        link = markup_of([Element("a", {"href": draft.link}, [name])])
+        draft.data["caption"] = f"{draft.data['caption']} ({link})" if draft.data.get("caption") else link
 
 
 class _Splitter:
@@ -63,7 +77,7 @@ class _Splitter:
                 continue
             drafts += self.paragraph(Element("p", {}, bare)) + self.piece(node)
             bare = []
-        return _joined(drafts + self.paragraph(Element("p", {}, bare)))
+        return joined(drafts + self.paragraph(Element("p", {}, bare)))
 
     def piece(self, element: Element) -> list[Draft]:
         """Return the blocks of one element."""
@@ -76,7 +90,9 @@ class _Splitter:
         tone = _tone(element)
         if element.tag in GROUPS and tone and not element.find("blockquote", "pre", "table"):
             return self.callout(element, tone)
-        if element.tag in GROUPS or any(child.tag in FLOW | GROUPS | {"pre", "blockquote"} for child in element.walk() if child is not element):
+        if element.tag in GROUPS or any(
+            child.tag in FLOW | GROUPS | {"pre", "blockquote"} for child in element.walk() if child is not element
+        ):
             return self.flow(element.children)
         return self.paragraph(Element("p", {}, [element]))
 
@@ -100,9 +116,10 @@ class _Splitter:
                 if isinstance(child, str):
                     seen_text = seen_text or bool(child.strip())
                 elif child.tag in APART:
-                    (after if seen_text else before).extend(self.piece(child))
-                    if parent.tag == "a" and child.tag in ("img", "figure"):
-                        self.unlinked(parent, child)
+                    drafts = self.piece(child)
+                    if parent.tag == "a":
+                        self.linked(parent, drafts)
+                    (after if seen_text else before).extend(drafts)
                     continue
                 else:
                     visit(child)
@@ -115,12 +132,16 @@ class _Splitter:
             visit(element)
         return before, after
 
-    def unlinked(self, link: Element, child: Element) -> None:
-        """Note the link around an image, unless it led to the image itself."""
-        images = [child, *child.find("img")]
+    def linked(self, link: Element, drafts: list[Draft]) -> None:
+        """Remember where the image in ``link`` leads; a link to nothing but a larger image is noted and dropped."""
         target = link.attributes.get("href", "")
-        if target and all(image.attributes.get("src") != target for image in images):
-            self.drops.add(child.line, f"link to {target}", "an image block carries no link")
+        if re.search(r"\.(?:png|jpe?g|gif|svg|webp|avif)$", urlsplit(target).path, re.IGNORECASE):
+            if all(draft.source.lstrip("/") != target.lstrip("/") for draft in drafts):
+                self.drops.add(
+                    link.line, f"link to {target}", "a link from an image to another image; the image that is shown is kept"
+                )
+        elif drafts and drafts[-1].type == "image":
+            drafts[-1].link = target
 
     def list(self, element: Element) -> list[Draft]:
         """Return a list; where an item holds what stands apart, the list is parted behind it and goes on."""
@@ -153,14 +174,18 @@ class _Splitter:
         if not source:
             self.drops.add(element.line, "<img>", "the image names no file")
             return []
-        return [Draft("image", {"alt": " ".join(element.attributes.get("alt", "").split()), "caption": ""}, source)]
+        return [
+            Draft("image", {"alt": " ".join(element.attributes.get("alt", "").split()), "caption": ""}, source, element.line)
+        ]
 
     def embed(self, element: Element) -> list[Draft]:
         """Return a frame as an embed. A frame that is not at a web address is dropped."""
         source = element.attributes.get("src", "").strip()
         url = re.sub(r"^(?:http:)?//", "https://", source)
         if not url.startswith("https://") or not urlsplit(url).hostname:
-            self.drops.add(element.line, f"<iframe> of {source or 'nothing'}", "an embed needs an address that begins with https://")
+            self.drops.add(
+                element.line, f"<iframe> of {source or 'nothing'}", "an embed needs an address that begins with https://"
+            )
             return []
         return [Draft("embed", {"url": url, "title": element.attributes.get("title", "")})]
 
@@ -180,10 +205,10 @@ class _Splitter:
             element.children.remove(footer)
         before, after = self.lift(element)
         inner = _unwrapped(element.children)
-        if alert := re.match(r"<p>\[!(\w+)\]\s*(?:<br>)?", markup_of(inner)):
-            html = "<p>" + markup_of(inner)[alert.end() :].lstrip()
-            return [*before, Draft("callout", {"html": html, "tone": TONES.get(alert[1].lower(), "note")}), *after]
         html = markup_of(inner).strip()
+        if alert := re.match(r"<p>\[!(\w+)\]\s*(?:<br>)?\s*", html):
+            data = {"html": "<p>" + html[alert.end() :], "tone": TONES.get(alert[1].lower(), "note")}
+            return [*before, Draft("callout", data), *after]
         quoted = [Draft("quote", {"html": html, "attribution": attribution})] if text_of(element).strip() else []
         return [*before, *quoted, *after]
 
@@ -216,7 +241,9 @@ class _Splitter:
         """Note what the text of a cell does not carry."""
         for link in cell.find("a"):
             if target := link.attributes.get("href"):
-                self.drops.add(link.line, f"link to {target}", "the cells of a table hold plain text; the words of the link are kept")
+                self.drops.add(
+                    link.line, f"link to {target}", "the cells of a table hold plain text; the words of the link are kept"
+                )
         if cell.attributes.get("colspan", "1") != "1" or cell.attributes.get("rowspan", "1") != "1":
             self.drops.add(cell.line, "colspan or rowspan of a cell", "each cell of a table stands for itself")
 
@@ -250,15 +277,15 @@ def _has_piece(element: Element) -> bool:
     return any(part.tag in PIECES for part in element.walk())
 
 
-def _joined(drafts: list[Draft]) -> list[Draft]:
+def joined(drafts: list[Draft]) -> list[Draft]:
     """Join neighbouring texts into one block."""
-    joined: list[Draft] = []
+    result: list[Draft] = []
     for draft in drafts:
-        if joined and draft.type == joined[-1].type == "richtext":
-            joined[-1].data["html"] += "\n" + draft.data["html"]
+        if result and draft.type == result[-1].type == "richtext":
+            result[-1].data["html"] += "\n" + draft.data["html"]
         else:
-            joined.append(draft)
-    return joined
+            result.append(draft)
+    return result
 
 
 def _tone(element: Element) -> str:

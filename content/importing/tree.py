@@ -169,7 +169,9 @@ class _Scan(_Reader):
     def note(self, tag: str, attributes: dict[str, str | None]) -> None:
         """Note what of this element is dropped."""
         if tag not in TAGS | STRUCTURE | SILENT:
-            self.drops.add(self.line, f"<{tag}>", REASONS.get(tag, "this element is not used in blocks; the text in it is kept"))
+            self.drops.add(
+                self.line, f"<{tag}>", REASONS.get(tag, "this element is not used in blocks; the text in it is kept")
+            )
         if tag in GONE_WITH_CONTENT:
             return
         for name in attributes:
@@ -177,7 +179,11 @@ class _Scan(_Reader):
                 self.drops.add(self.line, f"{name} of <{tag}>", "the look of a page belongs to the design of the site")
             elif name.startswith("on"):
                 self.drops.add(self.line, f"{name} of <{tag}>", "scripts do not run on pages")
-            elif name not in WANTED.get(tag, ()) and name not in ("id", "title", "role", "lang", "dir") and tag in TAGS | STRUCTURE:
+            elif (
+                name not in WANTED.get(tag, ())
+                and name not in ("id", "title", "role", "lang", "dir")
+                and tag in TAGS | STRUCTURE
+            ):
                 self.drops.add(self.line, f"{name} of <{tag}>", "this attribute is not used in blocks")
 
 

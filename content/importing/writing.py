@@ -69,11 +69,17 @@ class Writer:
         """Change what differs of the page ``token``, and publish it anew unless an editor has taken it down."""
         row = Page.objects.select_for_update().get(token=token)
         if self.edited(row):
-            self.notes.append(f"{page.source}: editors had changed this page since it was imported; the file's version is an edit on top")
+            self.notes.append(
+                f"{page.source}: editors had changed this page since it was imported; the file's version is an edit on top"
+            )
         wanted = {**self.fields(page), "source_digest": page.digest}
         if page.matter.date:
             wanted["date"] = page.matter.date
-        changed = [name for name, value in wanted.items() if getattr(row, _column(name)) != (value.token if isinstance(value, Section) else value)]
+        changed = [
+            name
+            for name, value in wanted.items()
+            if getattr(row, _column(name)) != (value.token if isinstance(value, Section) else value)
+        ]
         for name in changed:
             setattr(row, name, wanted[name])
         row.save(update_fields=[*changed, "updated"])
@@ -90,7 +96,9 @@ class Writer:
         elif row.publication_id or not row.publications.exists():
             publish(row, AUTHOR)
         else:
-            self.notes.append(f"{page.source}: the page was taken down by an editor and stays so; publish it there to show the new version")
+            self.notes.append(
+                f"{page.source}: the page was taken down by an editor and stays so; publish it there to show the new version"
+            )
 
     def edited(self, row: Page) -> bool:
         """Say whether the page differs from what an import published last."""
@@ -140,7 +148,9 @@ class Writer:
     def update_blocks(self, row: Page, contents: list[tuple[str, dict[str, Any]]]) -> None:
         """Change the blocks of the page into ``contents`` with as few writes as can be; what is alike keeps its token."""
         old = list(row.blocks.all())
-        matcher = SequenceMatcher(None, [_key(block.type, block.data) for block in old], [_key(*entry) for entry in contents], autojunk=False)
+        matcher = SequenceMatcher(
+            None, [_key(block.type, block.data) for block in old], [_key(*entry) for entry in contents], autojunk=False
+        )
         kept: list[Block | tuple[str, dict[str, Any]]] = []
         gone: list[Block] = []
         for tag, start, end, new_start, new_end in matcher.get_opcodes():

@@ -31,11 +31,18 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("path", metavar="PATH", type=Path, help="the top folder of a site, or the folder with its Markdown files")
+        parser.add_argument(
+            "path", metavar="PATH", type=Path, help="the top folder of a site, or the folder with its Markdown files"
+        )
         parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
         parser.add_argument("--section", default="", metavar="TITLE", help="the section of pages that name none")
         parser.add_argument(
-            "--assets", action="append", default=[], type=Path, metavar="DIR", help="another folder to look for images in (repeatable)"
+            "--assets",
+            action="append",
+            default=[],
+            type=Path,
+            metavar="DIR",
+            help="another folder to look for images in (repeatable)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -61,7 +68,13 @@ def _progress() -> Iterator[Any]:
     if not console.is_terminal:
         yield _log
         return
-    columns = (TextColumn("Importing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}", markup=False))
+    columns = (
+        TextColumn("Importing"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}", markup=False),
+    )
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=None)
         yield lambda done, total, file: bar.update(task, completed=done, total=total, description=file)
