@@ -1,0 +1,1 @@
+"""Importing: what a folder of Markdown becomes."""
