@@ -25,12 +25,12 @@ from content.editor.absent import follow
 from content.editor.formsets import BlockFormSet
 from content.editor.saving import save_blocks
 from content.forms.page import PageForm
-from content.models import Page
+from content.models import Page, Section
 from content.permissions import PUBLISH
 from content.publishing import publish, snapshot, unpublish
 
 SCRIPTS = ("add", "arrange", "chooser", "chips", "grid", "keys", "preview")
-STATES = {"draft": "Draft", "published": "Published", "changed": "Changed since publication"}
+STATES = {"draft": "Draft", "published": "Published", "changed": "Changed since"}
 
 
 class PageList(ChangeList):
@@ -83,6 +83,9 @@ class PageAdmin(SluggedAddresses, Previews, ContentEditor):
         }
 
     # -- the list ---------------------------------------------------------------------------------
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(request, {"title": "Pages", **(extra_context or {})})
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return PageList
@@ -140,7 +143,9 @@ class PageAdmin(SluggedAddresses, Previews, ContentEditor):
         return form
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        return {"authors": [request.user.display_name], **super().get_changeform_initial_data(request)}
+        section = Section.objects.filter(pages__isnull=False).order_by("-pages__updated").first() or Section.objects.first()
+        usual = {"authors": [request.user.display_name], "section": section and section.pk}
+        return {**usual, **super().get_changeform_initial_data(request)}
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

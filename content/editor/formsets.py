@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.core.exceptions import ValidationError
 from django.forms.models import BaseInlineFormSet
 
 from content.editor.loaded import loaded
@@ -13,19 +12,7 @@ from content.forms.blocks import BlockForm
 from content.models import Block
 
 
-class KnownBlock(forms.CharField):
-    """The token of the block that a form belongs to; checked without asking the database for each of them."""
-
-    widget = forms.HiddenInput
-
-    def __init__(self, token: str) -> None:
-        super().__init__(required=False, initial=token)
-        self.token = token
-
-    def clean(self, value: Any) -> str:
-        if (value or "") != self.token:
-            raise ValidationError("This block was deleted elsewhere. Copy what you need of it, then delete it here too.")
-        return self.token
+GONE = "This block was deleted elsewhere. Copy what you need of it, then delete it here too."
 
 
 class BlockFormSet(BaseInlineFormSet):
@@ -43,16 +30,24 @@ class BlockFormSet(BaseInlineFormSet):
         return self._blocks
 
     def add_fields(self, form: Any, index: int | None) -> None:
+        token = self.instance.token
         super().add_fields(form, index)
-        form.fields["token"] = KnownBlock("" if form.is_new else form.instance.token)
+        self.instance.token = token  # Django takes the key from a parent that is not stored yet
+        # A plain field instead of Django's, which asks the database once for each block.
+        form.fields["token"] = forms.CharField(
+            required=False, widget=forms.HiddenInput, initial="" if form.is_new else form.instance.token
+        )
         if not form.is_new:
             form.initial["ordering"] = loaded(self.instance).positions.get(form.instance.token)
         if "asset" in form.fields:
             form.fields["asset"].widget.assets = loaded(self.instance).assets
 
     def clean(self) -> None:
-        """Check that newly chosen pictures are here, all of them by one query."""
+        """Check that blocks are still here, and newly chosen pictures too, all of them by one query."""
         super().clean()
+        for form in self.live_forms():
+            if form.is_new and getattr(form, "cleaned_data", {}).get("token"):
+                form.add_error(None, GONE)
         chosen = [form for form in self.live_forms() if "asset" in form.changed_data]
         tokens = {form.cleaned_data.get("asset") or "" for form in chosen if hasattr(form, "cleaned_data")}
         known = loaded(self.instance)

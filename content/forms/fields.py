@@ -49,6 +49,9 @@ class TextField(forms.CharField):
 class LineField(forms.CharField):
     """Text of one line."""
 
+    def to_python(self, value: Any) -> str:
+        return super().to_python(unix(value).replace("\n", " "))
+
     def has_changed(self, initial: Any, data: Any) -> bool:
         return " ".join(unix(initial).split()) != " ".join(unix(data).split())
 

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 
 from content.editor.loaded import loaded
 from content.editor.uploads import upload
@@ -17,11 +18,11 @@ from content.models import Page
 class PageForm(forms.ModelForm):
     """Title, section, summary and the rest. ``stored_fields`` names what a save has to write."""
 
-    title = LineField(max_length=200, widget=forms.TextInput(attrs={"placeholder": "Title", "autocomplete": "off"}))
+    title = LineField(max_length=200, widget=forms.Textarea(attrs={"placeholder": "Title", "rows": 1}))
     summary = TextField(required=False, widget=forms.Textarea(attrs={"rows": 2}), help_text="One or two sentences for lists.")
     tags = ListField(sort=True, required=False)
     authors = ListField(required=False)
-    date = MinuteField(help_text="Shown to readers; lists are sorted by it. UTC.")
+    date = MinuteField(initial=timezone.now, help_text="Shown to readers; lists are sorted by it. UTC.")
     picture = forms.CharField(required=False, widget=AssetChooser, label="Lead image")
     picture_upload = PictureField(required=False, label="Upload a new lead image")
     seo_title = LineField(required=False, max_length=200, label="Title for search engines")

@@ -99,6 +99,7 @@ class Grid {
   draw() {
     const width = this.width
     this.table.replaceChildren()
+    this.table.style.minWidth = `${width * 6 + 2}em`
     this.rows.forEach((row, down) => {
       const line = this.table.insertRow()
       for (let across = 0; across < width; across++) {

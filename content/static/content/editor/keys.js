@@ -14,6 +14,11 @@ window.addEventListener("keydown", (event) => {
   if (button) form.requestSubmit(button)
 })
 
+// The title may be long enough for two lines and stays one.
+qs("#id_title")?.addEventListener("keydown", (event) => {
+  if (event.key === "Enter") event.preventDefault()
+})
+
 for (const kind of ["input", "change"]) {
   form.addEventListener(kind, () => {
     unsaved = true
