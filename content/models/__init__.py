@@ -2,8 +2,9 @@
 
 from content.models.accounts import Editor
 from content.models.assets import Asset
+from content.models.kinds import KINDS
 from content.models.pages import Block, Page, Section
 from content.models.publications import Publication, Redirect
 from content.models.submissions import Submission
 
-__all__ = ["Asset", "Block", "Editor", "Page", "Publication", "Redirect", "Section", "Submission"]
+__all__ = ["KINDS", "Asset", "Block", "Editor", "Page", "Publication", "Redirect", "Section", "Submission"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from content_editor.models import Region
 from django.db import models
 from django.utils import timezone
 
@@ -69,6 +70,8 @@ class Page(Slugged):
     source_digest = models.CharField(max_length=64, blank=True, editable=False, help_text="SHA-256 of what was imported")
     created = models.DateTimeField(auto_now_add=True)
     updated = models.DateTimeField(auto_now=True)
+
+    regions = (Region(key="main", title="Content"),)
 
     class Replication:
         policies = {"slug": "claim", "summary": "text", "tags": "set", "updated": "latest"}

@@ -1,0 +1,255 @@
+"""The editor of pages: one form for the page and its blocks; save, publish, unpublish, preview."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from content_editor.admin import ContentEditor, importmap
+from django.contrib import admin, messages
+from django.contrib.admin.options import IS_POPUP_VAR
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.text import Truncator
+from js_asset import JSON, Media, Script
+
+from content.admin.addresses import SluggedAddresses, editor_address
+from content.admin.blocks import INLINES
+from content.admin.filters import StateFilter, state_of
+from content.admin.preview import Previews
+from content.editor.absent import follow
+from content.editor.formsets import BlockFormSet
+from content.editor.saving import save_blocks
+from content.forms.page import PageForm
+from content.models import Page, Section
+from content.permissions import PUBLISH
+from content.publishing import publish, snapshot, unpublish
+
+SCRIPTS = ("add", "arrange", "chooser", "chips", "grid", "keys", "preview")
+STATES = {"draft": "Draft", "published": "Published", "changed": "Changed since"}
+
+
+class PageList(ChangeList):
+    """The list of pages, whose links lead to slugs."""
+
+    def url_for_result(self, result: Page) -> str:
+        return editor_address(result)
+
+
+def public_address(page: Page) -> str:
+    """Return where readers find ``page``; nothing where they do not, or what it takes to know is not here yet."""
+    publication = follow(page, "publication")
+    return publication.get_absolute_url() if publication and follow(publication, "section") else ""
+
+
+@admin.register(Page)
+class PageAdmin(SluggedAddresses, Previews, ContentEditor):
+    """Pages at ``/admin/content-editor/page/<slug>``."""
+
+    form = PageForm
+    inlines = INLINES
+    list_display = ("name", "section_title", "state", "updated")
+    list_filter = ("section", StateFilter)
+    list_per_page = 50
+    search_fields = ("title", "summary", "slug")
+    ordering = ("-updated", "token")
+    date_hierarchy = None
+    show_full_result_count = False
+    view_on_site = False
+    actions = ("publish_selected", "unpublish_selected")
+    change_form_template = "admin/content/page/change_form.html"
+    fieldsets = (
+        (None, {"fields": ["title", "summary"], "classes": ["editor-head"]}),
+        ("Where and when", {"fields": ["section", "date", "authors", "tags"], "classes": ["editor-side"]}),
+        ("Lead image", {"fields": ["picture", "picture_upload"], "classes": ["editor-side"]}),
+        (
+            "Search engines",
+            {"fields": ["seo_title", "seo_description", "hidden_from_search"], "classes": ["editor-side", "collapse"]},
+        ),
+        ("Address", {"fields": ["renew_slug"], "classes": ["editor-side", "collapse", "editor-address"]}),
+    )
+
+    class Media:
+        extend = False
+        css = {
+            "all": [
+                "content_editor/django_admin_fixes.css",
+                "content_editor/tabbed_fieldsets.css",
+            ]
+        }
+
+    # -- the list ---------------------------------------------------------------------------------
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(request, {"title": "Pages", **(extra_context or {})})
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return PageList
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Page]:
+        # Not select_related: an inner join would hide pages whose section has not arrived yet.
+        return super().get_queryset(request).prefetch_related("section", "publication")
+
+    @admin.display(description="page", ordering="title")
+    def name(self, page: Page) -> str:
+        """The title, which leads to the editor."""
+        return page.title
+
+    @admin.display(description="section")
+    def section_title(self, page: Page) -> str:
+        """The section's title; a section that is not here yet is named by its key."""
+        section = follow(page, "section")
+        return section.title if section else f"not here yet: {page.section_id}"
+
+    @admin.display(description="state")
+    def state(self, page: Page) -> SafeString:
+        """Draft, published, or changed since."""
+        state = state_of(page)
+        return format_html('<span class="state state-{}">{}</span>', state, STATES[state])
+
+    @admin.action(description="Publish selected pages", permissions=["publish"])
+    def publish_selected(self, request: HttpRequest, queryset: QuerySet[Page]) -> None:
+        """Publish each of the pages."""
+        for page in queryset:
+            publish(page, author=request.user.get_username())
+            self.log_change(request, page, "Published.")
+        self.message_user(request, f"Published {len(queryset)} pages.", messages.SUCCESS)
+
+    @admin.action(description="Unpublish selected pages", permissions=["publish"])
+    def unpublish_selected(self, request: HttpRequest, queryset: QuerySet[Page]) -> None:
+        """Take each of the pages down."""
+        for page in queryset.exclude(publication_id=None):
+            unpublish(page)
+            self.log_change(request, page, "Unpublished.")
+        self.message_user(request, "The pages are no longer public.", messages.SUCCESS)
+
+    # -- the form ---------------------------------------------------------------------------------
+
+    def has_publish_permission(self, request: HttpRequest) -> bool:
+        """Whether the user may change what readers see."""
+        return request.user.has_perm(PUBLISH)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Page | None = None) -> Any:
+        return self.fieldsets if obj else [entry for entry in self.fieldsets if entry[0] != "Address"]
+
+    def get_form(self, request: HttpRequest, obj: Page | None = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        if "section" in form.base_fields:  # plus and pencil beside it lead away from unsaved work
+            form.base_fields["section"].widget = form.base_fields["section"].widget.widget
+        return form
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        section = Section.objects.filter(pages__isnull=False).order_by("-pages__updated").first() or Section.objects.first()
+        usual = {"authors": [request.user.display_name], "section": section and section.pk}
+        return {**usual, **super().get_changeform_initial_data(request)}
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        page = self.get_object(request, object_id) if request.method == "GET" else None
+        if page is not None and f"/{page.slug}" not in request.path:  # came by the key
+            return HttpResponseRedirect(editor_address(page))
+        return super().change_view(request, object_id, form_url, extra_context)
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        publishing = "_publish" in request.POST or "_unpublish" in request.POST
+        if publishing and not self.has_publish_permission(request):
+            raise PermissionDenied("Only editors publish. Save a draft and ask one of them.")
+        context = {"is_nav_sidebar_enabled": False, "may_publish": self.has_publish_permission(request)}
+        return super().changeform_view(request, object_id, form_url, {**context, **(extra_context or {})})
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
+        page = kwargs.get("obj")
+        if page:
+            context.update(page_state=state_of(page), state_label=STATES[state_of(page)], public_address=public_address(page))
+            context["preview_address"] = reverse("admin:content_page_preview", args=[page.slug])
+        else:
+            context["preview_address"] = reverse("admin:content_page_add_preview")
+        response = super().render_change_form(request, context, *args, **kwargs)
+        media = response.context_data["media"]
+        response.context_data["media"] = Media.from_media(media, nonce=request.csp_nonce)
+        return response
+
+    def _content_editor_media(self, request: HttpRequest, context: dict[str, Any]) -> Media:
+        # The package's own entry point injects a style element without a nonce; ours does the rest of what it does.
+        return Media(
+            importmap=importmap,
+            css={
+                "all": [
+                    "content_editor/material-icons.css",
+                    "content_editor/content_editor.css",
+                    "content/editor/editor.css",
+                ]
+            },
+            js=[
+                "admin/js/jquery.init.js",
+                JSON(self._content_editor_context(request, context), id="content-editor-context"),
+                Script("content/editor/index.js", type="module"),
+                *[Script(f"content/editor/{name}.js", type="module") for name in SCRIPTS],
+            ],
+        )
+
+    # -- saving -----------------------------------------------------------------------------------
+
+    def save_model(self, request: HttpRequest, obj: Page, form: PageForm, change: bool) -> None:
+        form.settle()
+        if not change:
+            obj.save(force_insert=True)
+
+    def save_related(self, request: HttpRequest, form: PageForm, formsets: list[Any], change: bool) -> None:
+        blocks = [formset for formset in formsets if isinstance(formset, BlockFormSet)]
+        wrote = save_blocks(form.instance, blocks)
+        fields = form.stored_fields()
+        if change and (wrote or fields):
+            form.instance.save(update_fields=[*fields, "updated"])
+
+    def log_change(self, request: HttpRequest, obj: Page, message: Any) -> Any:
+        return super().log_change(request, obj, message) if message else None
+
+    def response_add(self, request: HttpRequest, obj: Page, post_url_continue: str | None = None) -> HttpResponse:
+        if IS_POPUP_VAR in request.POST:
+            return super().response_add(request, obj, post_url_continue)
+        return self._finish(request, obj)
+
+    def response_change(self, request: HttpRequest, obj: Page) -> HttpResponse:
+        return self._finish(request, obj)
+
+    def _finish(self, request: HttpRequest, page: Page) -> HttpResponse:
+        """Do what the button asked for, say so, and stay at the page."""
+        if "_publish" in request.POST:
+            self._publish(request, page)
+        elif "_unpublish" in request.POST:
+            unpublish(page)
+            self.log_change(request, page, "Unpublished.")
+            self.message_user(request, "Saved. The page is no longer public.", messages.SUCCESS)
+        else:
+            public = " Readers still see the published version." if state_of(page) == "changed" else ""
+            self.message_user(request, f"Saved.{public}", messages.SUCCESS)
+        return HttpResponseRedirect(editor_address(page))
+
+    def _publish(self, request: HttpRequest, page: Page) -> None:
+        if not is_public_as_it_is(page):
+            publish(page, author=request.user.get_username())
+            self.log_change(request, page, "Published.")
+        address = public_address(page)
+        title = Truncator(page.title).chars(60)
+        self.message_user(request, format_html('Published: <a href="{}">{}</a>', address, title), messages.SUCCESS)
+
+
+def is_public_as_it_is(page: Page) -> bool:
+    """Say whether readers see exactly what is stored now, so that publishing would change nothing."""
+    shown = follow(page, "publication")
+    if shown is None:
+        return False
+    same = (shown.title, shown.slug, shown.section_id, shown.date) == (page.title, page.slug, page.section_id, page.date)
+    return same and shown.data == snapshot(page)

@@ -1,0 +1,1 @@
+"""What happens between the form of a page and its rows: reading, ordering, saving, previewing."""

@@ -1,0 +1,63 @@
+"""The formsets of blocks, one for each type, which share one reading of the database."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.forms.models import BaseInlineFormSet
+
+from content.editor.loaded import loaded
+from content.forms.blocks import BlockForm
+from content.models import Block
+
+
+GONE = "This block was deleted elsewhere. Copy what you need of it, then delete it here too."
+
+
+class BlockFormSet(BaseInlineFormSet):
+    """The blocks of one type on one page."""
+
+    @classmethod
+    def get_default_prefix(cls) -> str:
+        """Fields are named after the type: ``richtext-0-html``."""
+        return str(cls.model.kind)
+
+    def get_queryset(self) -> list[Block]:
+        """Return this type's blocks of the page; a list, since all types are read at once."""
+        if not hasattr(self, "_blocks"):
+            self._blocks = [block for block in loaded(self.instance).blocks if block.type == self.model.kind]
+        return self._blocks
+
+    def add_fields(self, form: Any, index: int | None) -> None:
+        token = self.instance.token
+        super().add_fields(form, index)
+        self.instance.token = token  # Django takes the key from a parent that is not stored yet
+        # A plain field instead of Django's, which asks the database once for each block.
+        form.fields["token"] = forms.CharField(
+            required=False, widget=forms.HiddenInput, initial="" if form.is_new else form.instance.token
+        )
+        if not form.is_new:
+            form.initial["ordering"] = loaded(self.instance).positions.get(form.instance.token)
+        if "asset" in form.fields:
+            form.fields["asset"].widget.assets = loaded(self.instance).assets
+
+    def clean(self) -> None:
+        """Check that blocks are still here, and newly chosen pictures too, all of them by one query."""
+        super().clean()
+        for form in self.live_forms():
+            if form.is_new and getattr(form, "cleaned_data", {}).get("token"):
+                form.add_error(None, GONE)
+        chosen = [form for form in self.live_forms() if "asset" in form.changed_data]
+        tokens = {form.cleaned_data.get("asset") or "" for form in chosen if hasattr(form, "cleaned_data")}
+        known = loaded(self.instance)
+        known.look_up(tokens)
+        for form in chosen:
+            token = getattr(form, "cleaned_data", {}).get("asset")
+            if token and token not in known.assets:
+                form.add_error("asset", "This picture is gone. Choose another one.")
+
+    def live_forms(self) -> list[BlockForm]:
+        """Return the forms of blocks that stay or come."""
+        forms_ = [form for form in self.forms if not (self.can_delete and self._should_delete_form(form))]
+        return [form for form in forms_ if not form.is_new or form.filled_in]

@@ -1,0 +1,1 @@
+"""Plain Django forms for pages and for each type of block."""

@@ -1,0 +1,46 @@
+// The page as readers would see it, beside the form and following it. The frame has an address of its own, so that it has
+// its own content security policy; files are left out of what is sent.
+import { debounce, qs } from "content-editor/utils"
+
+const WAIT = 400 // milliseconds without a change before the preview follows
+const form = qs("#page_form")
+const panel = qs(".editor-preview")
+const frame = qs("iframe", panel)
+const button = qs("[data-preview]")
+let turn = 0
+
+async function refresh() {
+  if (panel.hidden) return
+  const mine = ++turn
+  const data = new FormData(form)
+  for (const [name, value] of [...data]) if (value instanceof File) data.delete(name)
+  const response = await fetch(button.dataset.preview, { method: "POST", body: data, headers: { Accept: "text/html" } })
+  if (!response.ok || mine !== turn) return // an answer that was overtaken would show an older text
+  const fresh = new DOMParser().parseFromString(await response.text(), "text/html")
+  const shown = frame.contentDocument
+  if (mine === turn && shown?.body) shown.body.replaceWith(shown.adoptNode(fresh.body))
+}
+
+const follow = debounce(refresh, WAIT)
+
+function toggle() {
+  panel.hidden = !panel.hidden
+  document.body.classList.toggle("with-preview", !panel.hidden)
+  button.setAttribute("aria-pressed", String(!panel.hidden))
+  if (panel.hidden) return
+  frame.addEventListener("load", refresh, { once: true })
+  frame.src = button.dataset.preview
+}
+
+button.setAttribute("aria-pressed", "false")
+form.addEventListener("submit", (event) => {
+  if (event.submitter !== button) return
+  event.preventDefault()
+  toggle()
+})
+for (const kind of ["input", "change"]) document.addEventListener(kind, follow)
+document.addEventListener("formset:removed", follow)
+// Rich text writes into its textarea without an event that reaches the form.
+document.addEventListener("prose-editor:ready", (event) => event.detail.editor.on("update", () => {
+  event.target.dispatchEvent(new Event("input", { bubbles: true }))
+}))
