@@ -63,7 +63,7 @@ def pending(using: str = "default") -> Pending:
 
 def remember_seen(instance: Any, using: str) -> None:
     """Keep what the author of ``instance`` had loaded, for the write that follows in this transaction."""
-    model, loaded = spec(type(instance)), instance.__dict__.get("_loaded")
+    model, loaded = spec(type(instance)), instance.__dict__.get("_values_seen")
     if model is not None and loaded and not instance._state.adding:
         seen = {name: loaded[name] for name in model.names if name in loaded}
         pending(using).seen.setdefault(Place(model, instance.pk), {}).update(seen)

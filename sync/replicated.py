@@ -39,7 +39,7 @@ class ReplicatedModel(models.Model):
         """Write what differs from what was loaded; nothing at all where nothing does."""
         from sync import capture
 
-        if not self._state.adding and "_loaded" in self.__dict__ and not kwargs.get("force_insert"):
+        if not self._state.adding and "_values_seen" in self.__dict__ and not kwargs.get("force_insert"):
             if kwargs.get("update_fields") is None:
                 kwargs["update_fields"] = self._with_times(self.changed_fields())
             if not kwargs["update_fields"]:
@@ -64,7 +64,7 @@ class ReplicatedModel(models.Model):
         return instance
 
     def _remember(self, names: Iterable[str] | None = None) -> None:
-        loaded = self.__dict__.setdefault("_loaded", {})
+        loaded = self.__dict__.setdefault("_values_seen", {})
         for field in self._meta.concrete_fields:
             if field.attname in self.__dict__ and (names is None or field.attname in names or field.name in names):
                 loaded[field.attname] = _copied(self.__dict__[field.attname])
@@ -76,5 +76,5 @@ class ReplicatedModel(models.Model):
 
     def changed_fields(self) -> list[str]:
         """Return the attribute names of the fields that differ from what was loaded."""
-        loaded = self.__dict__.get("_loaded", {})
+        loaded = self.__dict__.get("_values_seen", {})
         return [name for name, value in loaded.items() if self.__dict__.get(name, value) != value]

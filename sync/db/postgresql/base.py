@@ -1,6 +1,8 @@
-"""PostgreSQL, through which every write of the ORM is seen."""
+"""PostgreSQL, through which every write of the ORM is seen, with texts in byte order."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from django.db.backends.postgresql import base
 from django.db.backends.postgresql.operations import DatabaseOperations as BaseOperations
@@ -14,7 +16,14 @@ class DatabaseOperations(BaseOperations):
     compiler_module = "sync.db.postgresql.compiler"
 
 
+def _varchar(data: dict[str, Any]) -> str:
+    """Byte order, as on SQLite: blocks, tokens and slugs sort alike on every replica, whatever the locale of its server."""
+    length = data["max_length"]
+    return 'varchar COLLATE "C"' if length is None else f'varchar({length}) COLLATE "C"'
+
+
 class DatabaseWrapper(CapturingConnection, base.DatabaseWrapper):
     """Django's PostgreSQL."""
 
     ops_class = DatabaseOperations
+    data_types = {**base.DatabaseWrapper.data_types, "CharField": _varchar}
