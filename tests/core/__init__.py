@@ -1,0 +1,1 @@
+"""Laws of ``sync.core``: pure functions, tested without Django."""
