@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from content.models import Publication, Redirect, Section
 from content.public.published import publications
+from sync import claims
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,25 +36,23 @@ def resolve(path: str) -> Found:
     return section or (_current(*parts) if len(parts) == 2 else None) or _redirect(path) or _former(parts)
 
 
-def former_owner(model_label: str, slug: str) -> str | None:
-    """Return the token of the row that once had ``slug``, or None. The smallest one where several claim it.
-
-    A publication keeps the slug that its page had then.
-    """
-    if model_label == "content.Page":
-        return Publication.objects.filter(slug=slug).order_by("page_id").values_list("page_id", flat=True).first()
-    return None
-
-
-def page_address(token: str) -> Moved | Gone:
-    """Return where the page ``token`` is now, or that it is public no longer."""
+def page_address(token: str) -> Moved | Gone | None:
+    """Return where the page ``token`` is now, or that it is public no longer; None for one that never was."""
     publication = publications().filter(page_id=token).first()
-    return Moved(publication.get_absolute_url()) if publication else Gone()
+    if publication:
+        return Moved(publication.get_absolute_url())
+    return Gone() if Publication.objects.filter(page_id=token).exists() else None
 
 
 def _current(section: str, slug: str) -> Publication | Moved | None:
-    """The published page with this slug: in this section, or else the address of the one with the smallest token."""
+    """The published page with this slug in this section, or else the address of one elsewhere.
+
+    Replicas can give out one slug twice in the same moment: then the page that owns it comes first.
+    """
     candidates = list(publications().filter(slug=slug).order_by("page_id")[:100])
+    if len(candidates) > 1:
+        owner = claims.owner("content.page", slug)
+        candidates.sort(key=lambda candidate: candidate.page_id != owner)
     here = next((each for each in candidates if each.section.slug == section), None)
     return here or (Moved(candidates[0].get_absolute_url()) if candidates else None)
 
@@ -61,14 +60,15 @@ def _current(section: str, slug: str) -> Publication | Moved | None:
 def _redirect(path: str) -> Moved | Gone | None:
     """Where an imported address leads. Several pages may claim one: the first that is public wins."""
     pages = Redirect.objects.filter(path=f"/{path}").order_by("token").values_list("page_id", flat=True)
-    places = [page_address(page) for page in pages[:10]]
+    places = [place for place in map(page_address, pages[:10]) if place]
     return next((place for place in places if isinstance(place, Moved)), places[0] if places else None)
 
 
 def _former(parts: list[str]) -> Moved | Gone | None:
-    if len(parts) == 2:
-        page = former_owner("content.Page", parts[1])
-        return page_address(page) if page else None
-    owner = former_owner("content.Section", parts[0]) if len(parts) == 1 else None
-    section = Section.objects.filter(token=owner).first() if owner else None
+    """Where the row is that once had this slug: every slug ever given out goes on to lead to its owner."""
+    model = {1: "content.section", 2: "content.page"}.get(len(parts))
+    owner = claims.owner(model, parts[-1]) if model else None
+    if owner is None or model == "content.page":
+        return page_address(owner) if owner else None
+    section = Section.objects.filter(token=owner).first()
     return Moved(section.get_absolute_url()) if section else None

@@ -13,13 +13,13 @@ from rest_framework.response import Response
 from content.api.access import Access
 from content.api.published import PublishedPage
 from content.models import Publication
-from content.public.search import search
+from content.public.search import search, shown
 
 
 class HitSerializer(serializers.Serializer):
     """One page that has every word."""
 
-    page = PublishedPage(source="publication")
+    page = PublishedPage()
     passage = serializers.CharField(help_text="text around the first word found")
 
 
@@ -40,5 +40,6 @@ class SearchView(Access, GenericAPIView):
         query = request.query_params.get("q", "").strip()
         if not query:
             raise serializers.ValidationError({"q": ["Give the words to look for."]}, code="required")
-        hits = self.paginate_queryset(search(query))
-        return self.get_paginated_response(HitSerializer(hits, many=True).data)
+        hits = self.paginate_queryset(search(query)) or []
+        found = [{"page": publication, "passage": hit.passage} for publication, hit in shown(hits)]
+        return self.get_paginated_response(HitSerializer(found, many=True).data)

@@ -18,7 +18,7 @@ from content import addresses
 from content.models import Publication, Section
 from content.public import chrome
 from content.public.published import publications
-from content.public.search import MAX_QUERY, search
+from content.public.search import MAX_QUERY, search, shown
 from content.public.snapshots import head
 from content.rendering import render_page
 
@@ -74,7 +74,7 @@ def find(request: HttpRequest) -> HttpResponse:
     """Search: ``q`` holds the words, ``page`` the number of the page of results."""
     query = request.GET.get("q", "")[:MAX_QUERY].strip()
     results = Paginator(search(query), PER_PAGE).get_page(request.GET.get("page"))
-    hits = [{**entry(hit.publication), "summary": hit.passage} for hit in results]
+    hits = [{**entry(publication), "summary": hit.passage} for publication, hit in shown(results)]
     context = {**chrome.context("/search"), "query": query, "results": results, "entries": hits, "noindex": True}
     return HttpResponse(render_to_string("content/site/search.html", {**context, "seo_title": f"Search: {query}"}))
 
@@ -142,12 +142,12 @@ def entries(found: Any) -> list[dict[str, Any]]:
 
 def entry(publication: Publication) -> dict[str, Any]:
     """Return what a list shows of one publication."""
-    shown = head(publication.data)
+    facts = head(publication.data)
     return {
         "address": publication.get_absolute_url(),
         "title": publication.title,
-        "summary": shown["summary"],
+        "summary": facts["summary"],
         "date": publication.date,
         "section": publication.section,
-        "image": shown["image"],
+        "image": facts["image"],
     }

@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast
@@ -27,11 +26,10 @@ PLAIN = re.compile(r"[a-z0-9]+")
 READ = {"html", "alt", "caption", "attribution", "code", "rows", "title"}  # keys of a block's data that hold what is read
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """One page that has every word, with a passage around the first."""
+class Hit(NamedTuple):
+    """One page that has every word, with a passage around the first. Shown with its publication by ``shown``."""
 
-    publication: Publication
+    token: str  # of the publication
     passage: str
     rank: int  # 0: all words in the title, 1: all in title, summary and tags, 2: somewhere
 
@@ -41,8 +39,16 @@ def search(query: str) -> list[Hit]:
     words = split(query)
     if not words:
         return []
-    hits = (match(publication, words) for publication in candidates(words)[:MAX_CANDIDATES])
+    rows = candidates(words).values_list("token", "title", "data")[:MAX_CANDIDATES]
+    hits = (match(token, title, data, words) for token, title, data in rows)
     return sorted((hit for hit in hits if hit), key=lambda hit: hit.rank)
+
+
+def shown(hits: Iterable[Hit]) -> list[tuple[Publication, Hit]]:
+    """Return each of ``hits``, which are few, with its publication; without those that are public no longer. One query."""
+    some = list(hits)
+    found = publications().in_bulk([hit.token for hit in some])
+    return [(found[hit.token], hit) for hit in some if hit.token in found]
 
 
 def split(query: str) -> list[str]:
@@ -64,15 +70,14 @@ def candidates(words: Iterable[str]) -> QuerySet[Publication]:
     return found
 
 
-def match(publication: Publication, words: list[str]) -> Hit | None:
-    """Return how ``publication`` holds every one of ``words``, or None."""
-    shown = head(publication.data)
-    about = " ".join([shown["summary"], *shown["tags"], *shown["authors"]])
-    body = " ".join(block_text(block) for block in raw_blocks(publication.data))
-    texts = [publication.title, f"{publication.title} {about}", f"{publication.title} {about} {body}"]
-    for rank, text in enumerate(map(fold, texts)):
+def match(token: str, title: str, data: Any, words: list[str]) -> Hit | None:
+    """Return how the publication ``token`` holds every one of ``words``, or None."""
+    facts = head(data)
+    about = " ".join([facts["summary"], *facts["tags"], *facts["authors"]])
+    body = " ".join(block_text(block) for block in raw_blocks(data))
+    for rank, text in enumerate(map(fold, (title, f"{title} {about}", f"{title} {about} {body}"))):
         if all(word in text for word in words):
-            return Hit(publication, passage(shown["summary"] if rank < 2 else body, words), rank)
+            return Hit(token, passage(facts["summary"] if rank < 2 else body, words), rank)
     return None
 
 

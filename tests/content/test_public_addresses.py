@@ -8,6 +8,7 @@ from content.publishing import publish, unpublish
 from tests.content import cast
 
 pytestmark = pytest.mark.django_db
+committed = pytest.mark.django_db(transaction=True)  # slugs are claimed when a transaction commits
 
 
 def leads_to(client: Client, address: str) -> str:
@@ -18,6 +19,7 @@ def leads_to(client: Client, address: str) -> str:
     return str(response["Location"])
 
 
+@committed
 def test_former_slug_leads_to_the_page(client: Client) -> None:
     """A page that was given a new slug twice is found under both former ones, in one step."""
     page = cast.published("First name")
@@ -41,6 +43,7 @@ def test_page_under_the_wrong_section_leads_to_the_right_one(client: Client) -> 
     assert leads_to(client, f"/news/{page.slug}") == f"/{page.section.slug}/{page.slug}"
 
 
+@committed
 def test_former_slug_of_an_unpublished_page_is_gone(client: Client) -> None:
     """What was taken down is gone under its former slugs, too."""
     page = cast.published("First name")
@@ -51,6 +54,30 @@ def test_former_slug_of_an_unpublished_page_is_gone(client: Client) -> None:
     publish(page)
     unpublish(page)
     assert client.get(f"/{page.section.slug}/{former}").status_code == 410
+
+
+@committed
+def test_former_slug_of_a_section_leads_to_it(client: Client) -> None:
+    """A section that was given a new slug is found under the former one."""
+    section = cast.published().section
+    former = section.slug
+    section.title = "Stories"
+    section.renew_slug()
+    section.save()
+    assert leads_to(client, f"/{former}") == f"/{section.slug}"
+
+
+@committed
+def test_draft_with_a_new_slug_is_not_betrayed(client: Client) -> None:
+    """A slug that only a draft ever had is unknown to the public, not gone."""
+    page = cast.draft("Secret plan")
+    former = page.slug
+    page.title = "Other plan"
+    page.renew_slug()
+    page.save()
+    Redirect.objects.create(path="/old", page=page)
+    for address in (f"/{page.section.slug}/{former}", f"/{page.section.slug}/{page.slug}", "/old"):
+        assert client.get(address).status_code == 404
 
 
 def test_imported_address_leads_to_the_page(client: Client) -> None:
@@ -77,7 +104,7 @@ def test_slash_at_the_end_leads_to_the_address_without(client: Client, kind: str
 
 
 def test_two_pages_with_one_slug_are_both_found_in_their_sections(client: Client) -> None:
-    """Equal slugs, which replicas can give out in the same moment, break nothing; the smaller token takes other addresses."""
+    """Equal slugs, which replicas can give out in the same moment, break nothing; other addresses lead to one of both."""
     pages = [cast.published(title, section=cast.section(title)) for title in ("North", "South")]
     Publication.objects.update(slug="same-12ab")
     Page.objects.update(slug="same-12ab")

@@ -13,6 +13,7 @@ from content.publishing import publish, unpublish
 from tests.content import cast
 
 pytestmark = pytest.mark.django_db
+committed = pytest.mark.django_db(transaction=True)  # slugs are claimed when a transaction commits
 
 
 def text(client: Client, address: str) -> str:
@@ -57,6 +58,7 @@ def test_draft_never_published_is_not_found_at_its_address(client: Client) -> No
     assert client.get(f"/{page.section.slug}/{page.slug}").status_code == 404
 
 
+@committed
 def test_unpublished_page_is_gone(client: Client) -> None:
     """A page that was taken down answers 410, and leaves every list."""
     page = cast.published()
@@ -66,6 +68,7 @@ def test_unpublished_page_is_gone(client: Client) -> None:
     assert "Low water" not in text(client, "/")
 
 
+@committed
 def test_deleted_page_is_gone(client: Client) -> None:
     """A page that was deleted after it had been public answers 410."""
     page = cast.published()

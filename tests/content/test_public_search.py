@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from content.blocks import TYPES
-from content.public.search import search
+from content.public.search import search, shown
 from content.rendering import TEMPLATES, render_page
 from tests.content import cast
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 
 
 def titles(query: str) -> list[str]:
-    return [hit.publication.title for hit in search(query)]
+    return [publication.title for publication, _ in shown(search(query))]
 
 
 def test_every_word_must_occur_somewhere() -> None:
