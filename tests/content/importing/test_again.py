@@ -56,6 +56,7 @@ def test_a_page_that_cannot_be_stored_leaves_nothing_and_harms_no_other(site, mo
     site.picture()
     site.post(BODY, name="posts/a.md", head="title: A")
     site.post(BODY, name="posts/b.md", head="title: B")
+
     def fail_once(row, author):
         monkeypatch.undo()
         raise OSError("disk full")

@@ -42,7 +42,7 @@ def test_a_huge_file_is_refused_without_being_read(site):
         file.write(b"---\ntitle: Huge\n---\n")
         file.truncate(100 * 1024 * 1024)
     report = site.run()
-    assert f"larger than {converting.MAX_FILE >> 20} MB" in report["failed"][0]["reason"]
+    assert f"larger than {converting.MAX_FILE >> 10} KB" in report["failed"][0]["reason"]
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,9 @@ def test_a_huge_file_is_refused_without_being_read(site):
         (">" * 5000 + " deep", "nested deeper"),
         ("\n".join("  " * level + "- deep" for level in range(500)), "nested deeper"),
         ("<div>" * 50_000, "nested deeper"),
-        ("<b>x</b>" * 60_000, "more than"),
+        ("<b>x" * 60_000 + "<p>", "nested deeper"),
+        ("<br>" * 60_000, "more than"),
+        ("<!-- " + "x" * 600_000, "larger than"),
     ],
 )
 def test_what_is_nested_too_deep_or_too_large_is_refused(site, body, reason):
