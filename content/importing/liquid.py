@@ -27,7 +27,7 @@ OTHER_PARTS = "it needs templates or data of the former site, which are not in t
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """One template tag: ``opening`` is its first characters, ``content`` what stands within, ``start`` and ``end`` its place."""
+    """One template tag: ``opening`` its first characters, ``content`` what stands within, ``start`` and ``end`` its place."""
 
     opening: str
     content: str
@@ -251,10 +251,8 @@ def _image(rest: str) -> str:
         named = {key: value.strip("\"'") for key, value in ARGUMENT.findall(rest)}
         return _img(named.get("src") or named.get("path", ""), named.get("alt", ""))
     path, rest = match[1][1:-1], match[2].strip()
-    if rest.startswith(","):
-        alt = re.split(r"[\"']\s*,\s*[\"']", rest.lstrip(", "))[0]
-    else:
-        alt = re.split(r"[\"']\s+[\"']", rest)[-1]
+    listed = rest.startswith(",")
+    alt = re.split(r"[\"']\s*,\s*[\"']", rest.lstrip(", "))[0] if listed else re.split(r"[\"']\s+[\"']", rest)[-1]
     return _img(path, alt.strip().strip("\"'"))
 
 
