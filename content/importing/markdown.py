@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 from django.utils.text import slugify
@@ -31,6 +32,7 @@ FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 NOTE = re.compile(r" {0,3}\[\^([^\]\s]+)\]:[ \t]?(.*)")
 REFERENCE = re.compile(r"(`+)(?:.*?)\1|\[\^([^\]\s]+)\]", re.DOTALL)
 ATTRIBUTE_LIST = re.compile(r"\s*\{:[^{}]*\}\s*")
+IMAGE_IN_HTML = re.compile(r"!\[([^\]]{0,500})\]\(([^()\s<>\"]{1,500})\)")
 HEADING_ID = re.compile(r"\s*\{:?\s*#([\w-]+)[^{}]*\}\s*$")
 
 
@@ -46,6 +48,8 @@ def to_html(body: Expanded, drops: Drops) -> str:
             raise PageError(_line(token, body), f"lists and quotes are nested deeper than {MAX_NESTING} levels")
         _restore_code(token, body)
         _placeholders(token)
+        if token.type == "html_block":
+            token.content = IMAGE_IN_HTML.sub(_image_in_html, token.content)
         if token.type == "heading_open":
             _name_heading(token, tokens[position + 1], names)
     return body.show(reader.renderer.render(_with_lines(tokens, body), reader.options, {}), drops)
@@ -85,6 +89,11 @@ def _placeholders(token: Token) -> None:
         name = re.match(r"</?([^\s/>]+)", part.content) if part.type == "html_inline" else None
         if name and name[1].lower() not in ELEMENTS:
             part.type = "text"
+
+
+def _image_in_html(match: re.Match[str]) -> str:
+    """Markdown within HTML is not read; an image in it is meant all the same, and nobody wants to read its path."""
+    return f'<img src="{html.escape(match[2])}" alt="{html.escape(html.unescape(match[1]))}">'
 
 
 def _name_heading(heading: Token, inline: Token, names: dict[str, int]) -> None:

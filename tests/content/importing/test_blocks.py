@@ -36,6 +36,7 @@ def test_a_paragraph_with_only_an_image_becomes_an_image(site):
         '![Red thing]({{ "/assets/blog/x.png" | relative_url }} "title")',
         "![Red thing](../assets/blog/x.png)",
         "![Red thing](blog/x.png)",
+        "<p>\n![Red\nthing](/assets/blog/x.png)\n</p>",
         '<div class="wide">\n\n![Red thing](/assets/blog/x.png)\n\n</div>',
     ],
 )
