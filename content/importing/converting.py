@@ -16,7 +16,7 @@ from content.importing.report import Drops, PageError, shorten
 from content.importing.sources import Site, name_of
 from content.importing.splitting import Draft
 
-MAX_FILE = 2 * 1024 * 1024  # bytes of one Markdown file
+MAX_FILE = 512 * 1024  # bytes of one Markdown file: some 80,000 words
 MAX_SOURCE = 300  # characters of its path within the site
 
 
@@ -65,7 +65,7 @@ def read(file: Path, site: Site) -> bytes:
     except OSError as error:
         raise PageError(1, f"the file cannot be read: {error.strerror}") from None
     if len(content) > MAX_FILE:
-        raise PageError(1, f"the file is larger than {MAX_FILE >> 20} MB; part it into several pages")
+        raise PageError(1, f"the file is larger than {MAX_FILE >> 10} KB; part it into several pages")
     return content
 
 

@@ -235,7 +235,9 @@ def _moment(value: Any) -> datetime.datetime | None:
 
 def _date_of_name(stem: str) -> datetime.datetime | None:
     match = DATED_NAME.fullmatch(stem)
+    if not match:
+        return None
     try:
-        return datetime.datetime(*(int(part) for part in match.groups()[:3]), tzinfo=datetime.UTC) if match else None  # type: ignore[misc,arg-type]
+        return datetime.datetime(int(match[1]), int(match[2]), int(match[3]), tzinfo=datetime.UTC)
     except ValueError:
         return None

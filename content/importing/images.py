@@ -89,7 +89,7 @@ class Library:
                 continue
 
     def asset(self, picture: Picture, alt: str) -> str:
-        """Return the token of the asset of ``picture``, which is made where it is not there, inside the caller's transaction."""
+        """Return the token of the asset of ``picture``, made in the caller's transaction where it is not there."""
         key = (picture.digest, picture.filename)
         if key not in self.tokens:
             if not blobs.has(picture.digest):
@@ -137,7 +137,7 @@ def _sniff(path: Path) -> tuple[str, int | None, int | None]:
                     return kind, image.width, image.height
     except UnidentifiedImageError:
         return _sniff_svg(path)
-    except Exception as error:  # noqa: BLE001  Pillow's readers raise all kinds of errors on broken files
+    except Exception as error:
         raise ImageError(f"the file is a broken image: {error}") from None
     raise ImageError("the file is no image")
 
@@ -155,7 +155,7 @@ def _sniff_svg(path: Path) -> tuple[str, int | None, int | None]:
         pixels = [round(float(number)) for number in numbers or ()]
     except (ValueError, OverflowError):
         pixels = []
-    return "image/svg+xml", *((pixels[0], pixels[1]) if pixels and max(pixels) < 100_000 else (None, None))  # type: ignore[return-value]
+    return "image/svg+xml", *((pixels[0], pixels[1]) if pixels and max(pixels) < 100_000 else (None, None))
 
 
 def _filename(path: Path, content_type: str) -> str:

@@ -15,18 +15,39 @@ from typing import Any
 
 from content.importing.report import Drops
 
-TAG = re.compile(
-    r"\{\{(?P<shortcode>[<%])\s*(?P<hugo>.*?)\s*[%>]\}\}"
-    r"|\{%-?\s*(?P<tag>.*?)\s*-?%\}"
-    r"|\{\{-?\s*(?P<value>.*?)\s*-?\}\}"
-    r"|\{#\s.*?#\}",
-    re.DOTALL,
-)
+OPEN = re.compile(r"\{\{<|\{\{%|\{\{|\{%|\{#(?=\s)")
+CLOSE = {"{{<": ">}}", "{{%": "%}}", "{{": "}}", "{%": "%}", "{#": "#}"}
+MAX_TAG = 4000  # characters; what is longer is text
 QUOTED = r"\"[^\"]*\"|'[^']*'"
-ARGUMENT = re.compile(rf"([\w-]+)\s*[:=]\s*({QUOTED}|[^\s,]+)")
+ARGUMENT = re.compile(rf"(?<![\w-])([\w-]+)\s*[:=]\s*({QUOTED}|[^\s,]+)")
 FLOW = "if elsif elif else endif unless endunless for endfor case when endcase assign set capture endcapture block endblock"
 
 OTHER_PARTS = "it needs templates or data of the former site, which are not in this folder"
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """One template tag: ``opening`` its first characters, ``content`` what stands within, ``start`` and ``end`` its place."""
+
+    opening: str
+    content: str
+    written: str
+    start: int
+    end: int
+
+
+def next_tag(body: str, position: int) -> Tag | None:
+    """Return the first tag at or behind ``position``; None where there is none. An opening that is not closed is text."""
+    while match := OPEN.search(body, position):
+        start = match.end()
+        close = CLOSE[match[0]]
+        end = body.find(close, start, start + MAX_TAG)
+        if end >= 0:
+            written = body[match.start() : end + len(close)]
+            content = body[start:end].removeprefix("-").removesuffix("-").strip()
+            return Tag(match[0], content, written, match.start(), end + len(close))
+        position = start
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +110,9 @@ class _Expander:
 
     def run(self) -> Expanded:
         """Expand everything."""
-        while match := TAG.search(self.body, self.position):
-            self.copy(match.start())
-            self.expand(match)
+        while tag := next_tag(self.body, self.position):
+            self.copy(tag.start)
+            self.expand(tag)
         self.copy(len(self.body))
         return Expanded("".join(self.parts), self.lines, self.markers, re.compile(self.word + r"(\d+)q"))
 
@@ -114,78 +135,76 @@ class _Expander:
         self.parts.append(text)
         self.lines.extend([self.line] * text.count("\n"))
 
-    def mark(self, match: re.Match[str], shown: str, why: str = "", what: str = "") -> None:
+    def mark(self, tag: Tag, shown: str, why: str = "", what: str = "") -> None:
         """Leave a marker in the place of a tag."""
         self.put(f"{self.word}{len(self.markers)}q")
-        self.markers.append(Marker(shown, match[0], self.line, why, what or match[0]))
-        self.skip(match.end())
+        self.markers.append(Marker(shown, tag.written, self.line, why, what or tag.written))
+        self.skip(tag.end)
 
-    def expand(self, match: re.Match[str]) -> None:
+    def expand(self, tag: Tag) -> None:
         """Expand one tag."""
-        if match["value"] is not None:
-            self.value(match)
-        elif match["hugo"] is not None:
-            self.named(match, match["hugo"])
-        elif match["tag"] is not None:
-            self.named(match, match["tag"])
+        if tag.opening == "{{":
+            self.value(tag)
+        elif tag.opening == "{#":
+            self.skip(tag.end)
         else:
-            self.skip(match.end())
+            self.named(tag)
 
-    def named(self, match: re.Match[str], content: str) -> None:
+    def named(self, tag: Tag) -> None:
         """Expand a tag that begins with its name."""
-        name, _, rest = content.partition(" ")
+        name, rest = re.match(r"([^\s\"']*)(.*)", tag.content, re.DOTALL).groups()  # type: ignore[union-attr]
         if name in ("raw", "verbatim"):
-            self.enclosed(match, name, self.copy)
+            self.enclosed(tag, name, self.copy)
         elif name == "comment":
-            self.enclosed(match, name, self.skip)
+            self.enclosed(tag, name, self.skip)
         elif name == "highlight":
-            self.highlight(match, rest)
+            self.highlight(tag, rest)
         elif name in ("post_url", "link", "ref", "relref"):
-            self.address(match, name, rest.strip(" \"'"))
+            self.address(tag, name, rest.strip(" \"'"))
         elif shown := _thing(name, rest):
-            self.mark(match, shown)
+            self.mark(tag, shown)
         elif name.startswith(("end", "/")) or name in FLOW.split():
-            self.mark(match, "", f"the tag {name} steers a template; the text around it is kept")
+            self.mark(tag, "", f"the tag {name} steers a template; the text around it is kept")
         else:
-            self.mark(match, "", OTHER_PARTS)
+            self.mark(tag, "", OTHER_PARTS)
 
-    def enclosed(self, match: re.Match[str], name: str, take: Callable[[int], None]) -> None:
+    def enclosed(self, tag: Tag, name: str, take: Callable[[int], None]) -> None:
         """Apply ``take`` to what stands between this tag and its end."""
-        end = re.compile(rf"\{{%-?\s*end{name}\s*-?%\}}").search(self.body, match.end())
-        self.skip(match.end())
+        end = re.compile(rf"\{{%-?\s*end{name}\s*-?%\}}").search(self.body, tag.end)
+        self.skip(tag.end)
         take(end.start() if end else len(self.body))
         self.skip(end.end() if end else len(self.body))
 
-    def highlight(self, match: re.Match[str], rest: str) -> None:
+    def highlight(self, tag: Tag, rest: str) -> None:
         """Turn a highlighted passage into fenced code."""
-        end = re.compile(r"\{%-?\s*endhighlight\s*-?%\}|\{\{[<%]\s*/\s*highlight\s*[%>]\}\}").search(self.body, match.end())
+        end = re.compile(r"\{%-?\s*endhighlight\s*-?%\}|\{\{[<%]\s*/\s*highlight\s*[%>]\}\}").search(self.body, tag.end)
         language = re.match(r"[\w+#-]*", rest.strip(" \"'"))
         self.put(f"\n~~~~~~{language[0] if language else ''}\n")
-        self.skip(match.end())
+        self.skip(tag.end)
         self.copy(end.start() if end else len(self.body))
         self.put("\n~~~~~~\n")
         self.skip(end.end() if end else len(self.body))
 
-    def address(self, match: re.Match[str], name: str, target: str) -> None:
+    def address(self, tag: Tag, name: str, target: str) -> None:
         """Put the former address of another page."""
         dated = re.fullmatch(r"(?:.*/)?(\d{4})-(\d\d)-(\d\d)-(.+?)(?:\.\w+)?", target)
         self.put("/" + "/".join(dated.groups()) + "/" if dated else "/" + target.lstrip("/").removesuffix(".md"))
-        self.skip(match.end())
+        self.skip(tag.end)
 
-    def value(self, match: re.Match[str]) -> None:
+    def value(self, tag: Tag) -> None:
         """Put the value of an expression, or leave a marker where it stands for a thing or for nothing."""
-        first, *filters = re.split(rf"\|(?=(?:[^\"']|{QUOTED})*$)", match["value"])
+        first, *filters = re.findall(rf"(?:{QUOTED}|[^|])+", tag.content) or [""]
         text = self.operand(first.strip())
         if text is None:
-            self.mark(match, "", f"{first.strip()} is not known here: {OTHER_PARTS}")
+            self.mark(tag, "", f"{first.strip()} is not known here: {OTHER_PARTS}")
             return
         for name, _, argument in (filter_.strip().partition(":") for filter_ in filters):
             name, given = name.strip(), self.operand(argument.strip()) or ""
             if name == "embed":
-                self.mark(match, f'<iframe src="{html.escape(text)}" title="{html.escape(given)}"></iframe>')
+                self.mark(tag, f'<iframe src="{html.escape(text)}" title="{html.escape(given)}"></iframe>')
                 return
             if name.endswith(("_photo", "_image")):
-                self.mark(match, "", OTHER_PARTS, f"filter {name}")
+                self.mark(tag, "", OTHER_PARTS, f"filter {name}")
                 return
             text = given + text if name == "prepend" else text + given if name == "append" else text
             if name not in PLAIN_FILTERS:
@@ -193,7 +212,7 @@ class _Expander:
                     self.line, f"filter {name}", f"it is not known here; the text before it is kept. {OTHER_PARTS.capitalize()}"
                 )
         self.put(text)
-        self.skip(match.end())
+        self.skip(tag.end)
 
     def operand(self, text: str) -> str | None:
         """Return the text that ``text`` stands for: a quoted one, or a variable of the page. None where it is not known."""
@@ -232,10 +251,8 @@ def _image(rest: str) -> str:
         named = {key: value.strip("\"'") for key, value in ARGUMENT.findall(rest)}
         return _img(named.get("src") or named.get("path", ""), named.get("alt", ""))
     path, rest = match[1][1:-1], match[2].strip()
-    if rest.startswith(","):
-        alt = re.split(r"[\"']\s*,\s*[\"']", rest.lstrip(", "))[0]
-    else:
-        alt = re.split(r"[\"']\s+[\"']", rest)[-1]
+    listed = rest.startswith(",")
+    alt = re.split(r"[\"']\s*,\s*[\"']", rest.lstrip(", "))[0] if listed else re.split(r"[\"']\s+[\"']", rest)[-1]
     return _img(path, alt.strip().strip("\"'"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 from django.utils.text import slugify
@@ -12,25 +13,32 @@ from content.importing.liquid import Expanded
 from content.importing.report import Drops, PageError
 
 MAX_NESTING = 30  # levels of lists and quotes within each other
+MAX_BRACKETS = 10_000  # on one page: each may begin a link, and is compared with those behind it
+MAX_COLUMNS = 500  # of a table
 
-# Every element that browsers know. A tag of any other name, such as <branch-name>, is a placeholder that somebody meant to be read.
-ELEMENTS = set(
-    "a abbr address area article aside audio b base bdi bdo big blockquote body br button canvas caption center cite code col "
-    "colgroup data datalist dd del details dfn dialog div dl dt em embed fieldset figcaption figure font footer form frame h1 "
-    "h2 h3 h4 h5 h6 head header hr html i iframe img input ins kbd label legend li link main map mark menu meta meter nav "
-    "noscript object ol optgroup option output p param picture pre progress q s samp script section select small source span "
-    "strike strong style sub summary sup svg symbol table tbody td template textarea tfoot th thead time title tr track tt u "
-    "ul use var video wbr path g circle rect line defs image".split()
-)
+# Every element that browsers know. A tag of another name, such as <branch-name>, is a placeholder, meant to be read.
+ELEMENTS = {
+    "a", "abbr", "address", "area", "article", "aside", "audio", "b", "base", "bdi", "bdo", "big", "blockquote", "body",
+    "br", "button", "canvas", "caption", "center", "circle", "cite", "code", "col", "colgroup", "data", "datalist", "dd",
+    "defs", "del", "details", "dfn", "dialog", "div", "dl", "dt", "em", "embed", "fieldset", "figcaption", "figure",
+    "font", "footer", "form", "frame", "g", "h1", "h2", "h3", "h4", "h5", "h6", "head", "header", "hr", "html", "i",
+    "iframe", "image", "img", "input", "ins", "kbd", "label", "legend", "li", "line", "link", "main", "map", "mark",
+    "menu", "meta", "meter", "nav", "noscript", "object", "ol", "optgroup", "option", "output", "p", "param", "path",
+    "picture", "pre", "progress", "q", "rect", "s", "samp", "script", "section", "select", "small", "source", "span",
+    "strike", "strong", "style", "sub", "summary", "sup", "svg", "symbol", "table", "tbody", "td", "template", "textarea",
+    "tfoot", "th", "thead", "time", "title", "tr", "track", "tt", "u", "ul", "use", "var", "video", "wbr",
+}  # fmt: skip
 FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 NOTE = re.compile(r" {0,3}\[\^([^\]\s]+)\]:[ \t]?(.*)")
 REFERENCE = re.compile(r"(`+)(?:.*?)\1|\[\^([^\]\s]+)\]", re.DOTALL)
 ATTRIBUTE_LIST = re.compile(r"\s*\{:[^{}]*\}\s*")
+IMAGE_IN_HTML = re.compile(r"!\[([^\]]{0,500})\]\(([^()\s<>\"]{1,500})\)")
 HEADING_ID = re.compile(r"\s*\{:?\s*#([\w-]+)[^{}]*\}\s*$")
 
 
 def to_html(body: Expanded, drops: Drops) -> str:
-    """Return the HTML of ``body``. Before each piece stands a comment ``line N``. Raises PageError where it is nested too deep."""
+    """Return the HTML of ``body``. Before each piece stands a comment ``line N``. Raises PageError beyond the bounds."""
+    _check_bounds(body)
     text = _footnotes(_attribute_lists(body, drops))
     reader = MarkdownIt("commonmark", {"html": True, "maxNesting": MAX_NESTING + 2}).enable(["table", "strikethrough"])
     tokens = reader.parse(text)
@@ -40,9 +48,19 @@ def to_html(body: Expanded, drops: Drops) -> str:
             raise PageError(_line(token, body), f"lists and quotes are nested deeper than {MAX_NESTING} levels")
         _restore_code(token, body)
         _placeholders(token)
+        if token.type == "html_block":
+            token.content = IMAGE_IN_HTML.sub(_image_in_html, token.content)
         if token.type == "heading_open":
             _name_heading(token, tokens[position + 1], names)
     return body.show(reader.renderer.render(_with_lines(tokens, body), reader.options, {}), drops)
+
+
+def _check_bounds(body: Expanded) -> None:
+    if body.text.count("[") > MAX_BRACKETS:
+        raise PageError(body.lines[0], f"there are more than {MAX_BRACKETS} square brackets; part the page into several")
+    for number, line in enumerate(body.text.split("\n")):
+        if line.count("|") > MAX_COLUMNS:
+            raise PageError(body.lines[number], f"the line has more than {MAX_COLUMNS} columns of a table")
 
 
 def _line(token: Token, body: Expanded) -> int:
@@ -71,6 +89,11 @@ def _placeholders(token: Token) -> None:
         name = re.match(r"</?([^\s/>]+)", part.content) if part.type == "html_inline" else None
         if name and name[1].lower() not in ELEMENTS:
             part.type = "text"
+
+
+def _image_in_html(match: re.Match[str]) -> str:
+    """Markdown within HTML is not read; an image in it is meant all the same, and nobody wants to read its path."""
+    return f'<img src="{html.escape(match[2])}" alt="{html.escape(html.unescape(match[1]))}">'
 
 
 def _name_heading(heading: Token, inline: Token, names: dict[str, int]) -> None:

@@ -9,15 +9,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from content.blocks import clean_data
+from content.importing import tree
 from content.importing.report import Drops, shorten
 from content.importing.tree import Element, Node, markup_of, text_of
 
 FLOW = {"p", "h2", "h3", "h4", "ul", "ol", "dl", "hr"}
 APART = {"img", "iframe", "table", "figure"}  # becomes a block of its own wherever it stands
-GROUPS = {
-    "div", "section", "article", "aside", "main", "header", "footer", "nav", "center", "address", "picture", "details", "summary",
-    "form", "fieldset", "noscript", "figcaption", "caption", "root",
-}  # fmt: skip
+GROUPS = tree.GROUPS | {"figcaption", "caption", "root"}
 PIECES = FLOW | APART | GROUPS | {"pre", "blockquote", "h1", "h5", "h6"}
 HEADINGS = {"h1": "h2", "h5": "h4", "h6": "h4"}
 CALLOUT = re.compile(
@@ -84,7 +82,7 @@ class _Splitter:
         if element.tag in self.special:
             return self.special[element.tag](element)
         if element.tag in ("ul", "ol", "dl"):
-            return self.list(element)
+            return self.listing(element)
         if element.tag in FLOW or element.tag in HEADINGS:
             return self.paragraph(element)
         tone = _tone(element)
@@ -143,7 +141,7 @@ class _Splitter:
         elif drafts and drafts[-1].type == "image":
             drafts[-1].link = target
 
-    def list(self, element: Element) -> list[Draft]:
+    def listing(self, element: Element) -> list[Draft]:
         """Return a list; where an item holds what stands apart, the list is parted behind it and goes on."""
         drafts: list[Draft] = []
         items: list[Node] = []

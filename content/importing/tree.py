@@ -22,8 +22,8 @@ STRUCTURE = {
 }  # fmt: skip
 # Elements that only group others: what is in them stays.
 GROUPS = {
-    "div", "section", "article", "aside", "main", "header", "footer", "nav", "center", "address", "picture", "details", "summary",
-    "form", "fieldset", "noscript",
+    "div", "section", "article", "aside", "main", "header", "footer", "nav", "center", "address", "picture", "details",
+    "summary", "form", "fieldset", "noscript",
 }  # fmt: skip
 SILENT = {"span", "tbody", "thead", "tfoot", "picture", "html", "body"}  # dropping these takes nothing away
 VOID = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"}
@@ -94,6 +94,10 @@ Node = Element | str
 
 def parse(markup: str, drops: Drops) -> Element:
     """Return ``markup`` as a tree, well-formed, with unsafe things gone. Raises PageError where it is too large or too deep."""
+    # A comment that does not end hides all that follows, and each beginning within it would be read to the end anew.
+    if (unclosed := markup.find("<!--", markup.rfind("-->") + 1)) >= 0:
+        drops.add(1, "<!--", "the comment does not end, and so hides the rest of the page")
+        markup = markup[:unclosed]
     scan = _Scan(drops)
     scan.feed(markup)
     scan.close()

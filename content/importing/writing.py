@@ -94,11 +94,19 @@ class Writer:
             if row.publication_id:
                 unpublish(row)
         elif row.publication_id or not row.publications.exists():
-            publish(row, AUTHOR)
+            if not self.shown(row):
+                publish(row, AUTHOR)
         else:
             self.notes.append(
                 f"{page.source}: the page was taken down by an editor and stays so; publish it there to show the new version"
             )
+
+    def shown(self, row: Page) -> bool:
+        """Say whether the public sees the page just as it is stored."""
+        now = Publication.objects.filter(token=row.publication_id or "").first()
+        if now is None or (now.section_id, now.slug, now.date) != (row.section_id, row.slug, row.date):
+            return False
+        return _canonical(now.data) == _canonical(snapshot(row))
 
     def edited(self, row: Page) -> bool:
         """Say whether the page differs from what an import published last."""

@@ -90,7 +90,8 @@ def summary(report: Report) -> str:
     lines = [
         f"{report.pages} pages in {', '.join(report.sections) or 'no section'}: "
         f"{report.created} created, {report.updated} updated, {report.unchanged} unchanged ({report.drafts} drafts)",
-        f"{report.images} images found, {len(report.missing_images)} missing, {report.redirects} redirects made, {report.seconds} s",
+        f"{report.images} images found, {len(report.missing_images)} missing, {report.redirects} redirects made",
+        f"{report.seconds} seconds",
     ]
     lines += _listed("Missing images", report.missing_images)
     causes: Counter[tuple[str, str]] = Counter()

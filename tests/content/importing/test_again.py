@@ -56,6 +56,7 @@ def test_a_page_that_cannot_be_stored_leaves_nothing_and_harms_no_other(site, mo
     site.picture()
     site.post(BODY, name="posts/a.md", head="title: A")
     site.post(BODY, name="posts/b.md", head="title: B")
+
     def fail_once(row, author):
         monkeypatch.undo()
         raise OSError("disk full")
@@ -158,3 +159,13 @@ def test_one_image_shown_often_is_one_asset(site):
     report = site.run()
     assert sorted(Asset.objects.values_list("filename", flat=True)) == ["a.png", "b.png"]
     assert report["images"] == 2
+
+
+def test_a_change_that_nobody_sees_makes_no_new_publication(site):
+    """A file whose bytes changed and whose page did not is noted as seen, and the public keeps what it has."""
+    site.post("Text.")
+    site.run()
+    site.post("Text.", head="title: Hello\nlayout: post")
+    assert site.run()["updated"] == 1
+    assert Publication.objects.count() == 1
+    assert site.run()["unchanged"] == 1

@@ -4,7 +4,7 @@ import pytest
 
 
 def test_running_text_is_one_block_with_headings_from_the_second_level(site):
-    """Paragraphs, lists and headings in a row are one text; a first-level heading becomes a second-level one, deep ones a fourth."""
+    """Paragraphs, lists and headings in a row are one text; headings of the first and of deep levels are moved between."""
     blocks = site.blocks("# One\n\nText with **bold** and [a link](/x).\n\n- item\n\n###### Six\n")
     assert [kind for kind, data in blocks] == ["richtext"]
     html = blocks[0][1]["html"]
@@ -36,6 +36,7 @@ def test_a_paragraph_with_only_an_image_becomes_an_image(site):
         '![Red thing]({{ "/assets/blog/x.png" | relative_url }} "title")',
         "![Red thing](../assets/blog/x.png)",
         "![Red thing](blog/x.png)",
+        "<p>\n![Red\nthing](/assets/blog/x.png)\n</p>",
         '<div class="wide">\n\n![Red thing](/assets/blog/x.png)\n\n</div>',
     ],
 )
@@ -133,7 +134,8 @@ def test_quotations_with_who_said_it(site):
 def test_tables_in_markdown_and_in_html(site):
     """Both kinds of table become rows of text, with header and caption; links in cells are reported."""
     blocks = site.blocks(
-        "| a | b |\n|---|---|\n| 1 | [2](/x) |\n\n<table><caption>C</caption><tr><td>x<br>y</td><td></td></tr>\n\n<tr><td>z</td></tr></table>"
+        "| a | b |\n|---|---|\n| 1 | [2](/x) |\n\n"
+        "<table><caption>C</caption><tr><td>x<br>y</td><td></td></tr>\n\n<tr><td>z</td></tr></table>"
     )
     assert blocks == [
         ("table", {"rows": [["a", "b"], ["1", "2"]], "header": True, "caption": ""}),

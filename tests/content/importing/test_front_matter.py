@@ -13,7 +13,8 @@ def test_every_field_of_the_front_matter_finds_its_place(site):
     site.post(
         "Text.",
         head="title: A *title*\ndate: 2015-05-11T10:00:00-04:00\ntags: [b, a, b]\nauthors:\n- jane\n- name: Joe\n"
-        "excerpt: <p>Short &amp; sweet</p>\ndescription: For machines\nimage: /assets/blog/x.png\nimage_alt: Red\ncategory: News",
+        "excerpt: <p>Short &amp; sweet</p>\ndescription: For machines\n"
+        "image: /assets/blog/x.png\nimage_alt: Red\ncategory: News",
     )
     site.run()
     page = Page.objects.get()

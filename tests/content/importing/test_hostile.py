@@ -36,13 +36,20 @@ def test_a_page_that_is_a_link_out_of_the_site_is_refused(site, tmp_path):
     assert "leads out of the site" in report["failed"][0]["reason"] and Page.objects.count() == 0
 
 
+def test_a_comment_that_does_not_end_hides_the_rest_and_is_reported(site):
+    """An unclosed comment is reported, and costs no more than its length however often it begins."""
+    site.post("Text.\n\n" + "<!--" * 100_000)
+    report = site.run()
+    assert report["pages"] == 1 and report["dropped"][0]["what"] == "<!--"
+
+
 def test_a_huge_file_is_refused_without_being_read(site):
     """A file beyond the bound is refused with the bound in the reason."""
     with (site.root / "posts/huge.md").open("wb") as file:
         file.write(b"---\ntitle: Huge\n---\n")
         file.truncate(100 * 1024 * 1024)
     report = site.run()
-    assert f"larger than {converting.MAX_FILE >> 20} MB" in report["failed"][0]["reason"]
+    assert f"larger than {converting.MAX_FILE >> 10} KB" in report["failed"][0]["reason"]
 
 
 @pytest.mark.parametrize(
@@ -51,7 +58,11 @@ def test_a_huge_file_is_refused_without_being_read(site):
         (">" * 5000 + " deep", "nested deeper"),
         ("\n".join("  " * level + "- deep" for level in range(500)), "nested deeper"),
         ("<div>" * 50_000, "nested deeper"),
-        ("<b>x</b>" * 60_000, "more than"),
+        ("<b>x" * 60_000 + "<p>", "nested deeper"),
+        ("<br>" * 60_000, "more than"),
+        ("![" * 50_000, "square brackets"),
+        ("|a" * 50_000 + "\n" + "|-" * 50_000, "columns"),
+        ("<!-- " + "x" * 600_000, "larger than"),
     ],
 )
 def test_what_is_nested_too_deep_or_too_large_is_refused(site, body, reason):
