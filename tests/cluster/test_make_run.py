@@ -51,7 +51,7 @@ class Installation:
 
     def stop(self) -> list[int]:
         """Press Ctrl-C and wait; return the process groups that had been started."""
-        groups = [int(path.read_text()) for path in self.folder.glob("*/*.pid")]
+        groups = [int(path.read_text().split()[0]) for path in self.folder.glob("*/*.pid")]
         assert self.child
         self.child.send_signal(signal.SIGINT)
         assert self.child.wait(60) == 0, self.printed()
@@ -121,7 +121,7 @@ def test_single_edge_stops_and_starts(installation: Installation) -> None:
 
 def test_worker_that_dies_is_reported_and_the_others_go_on(installation: Installation) -> None:
     """A process that is killed is named with the end of its log; `start` brings its replica back."""
-    pid = int((installation.folder / "edge2" / "worker.pid").read_text())
+    pid = int((installation.folder / "edge2" / "worker.pid").read_text().split()[0])
     os.killpg(pid, signal.SIGKILL)
     eventually(lambda: "EDGE02-LON worker ended with status -9" in installation.printed())
     eventually(lambda: (installation.folder / "edge2" / "state").read_text() == "failed")
@@ -135,6 +135,14 @@ def test_second_run_in_the_same_folder_is_refused(installation: Installation) ->
     done = subprocess.run(installation.command("--port", str(three_free_ports())), cwd=TOP, capture_output=True, text=True)
     assert done.returncode == 1
     assert "is running already" in done.stderr
+
+
+def test_data_in_use_is_not_forgotten(installation: Installation) -> None:
+    """`make clean` leaves the data of a running installation alone."""
+    done = subprocess.run(installation.command("clean"), cwd=TOP, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "stop it with Ctrl-C first" in done.stderr
+    assert (installation.folder / "master" / "db.sqlite3").exists()
 
 
 def test_taken_port_is_named(installation: Installation, tmp_path: Path) -> None:
@@ -160,10 +168,15 @@ def test_ctrl_c_leaves_nothing_and_a_second_run_goes_on(installation: Installati
 
 
 def test_what_a_killed_supervisor_left_is_cleared_away(installation: Installation) -> None:
-    """After `kill -9` of the supervisor the next run ends what it left and starts on the same ports."""
+    """After `kill -9` of the supervisor the next run, on other ports too, first ends what that one left."""
     assert installation.child
     installation.child.kill()
     installation.child.wait()
-    left = [int(path.read_text()) for path in installation.folder.glob("*/*.pid")]
+    left = [int(path.read_text().split()[0]) for path in installation.folder.glob("*/*.pid")]
+    installation.port = three_free_ports()
     installation.start()
+    assert len(left) == 6
     assert not [group for group in left if group_lives(group)]
+    installation.stop()
+    subprocess.run(installation.command("clean"), cwd=TOP, check=True)
+    assert not installation.folder.exists()
