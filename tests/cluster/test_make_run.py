@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from deploy.local.installation import replicas
 from deploy.local.processes import group_lives
 from tests.servers import eventually, free_port
 
@@ -67,6 +68,29 @@ class Installation:
         return httpx2.get(f"http://127.0.0.1:{self.port + offset}{path}", timeout=30, trust_env=False).status_code
 
 
+WRITE = """
+from django.db import transaction
+from content.models import Page, Section
+from content.publishing import publish
+with transaction.atomic():
+    page = Page.objects.create(title={title!r}, section=Section.objects.first())
+    print(publish(page).get_absolute_url())
+"""
+
+
+def write(installation: Installation, offset: int, title: str) -> str:
+    """Write and publish a page on one of the three replicas; return its address."""
+    replica = replicas(installation.folder, installation.port)[offset]
+    outcome = replica.manage("shell", "--verbosity", "0", "-c", WRITE.format(title=title))
+    assert outcome.code == 0, outcome.stderr
+    return outcome.stdout.strip()
+
+
+def arrives(installation: Installation, offset: int, path: str) -> None:
+    """Wait until a replica shows that page to its visitors."""
+    eventually(lambda: installation.status(offset, path) == 200, timeout=60)
+
+
 def three_free_ports() -> int:
     """Return the first of three ports in a row that nobody listens on now."""
     while True:
@@ -107,6 +131,29 @@ def test_what_is_printed_can_be_followed(installation: Installation) -> None:
         assert f"http://localhost:{installation.port + offset}/" in printed
     assert "/admin/content-editor/page/" in printed
     assert installation.status(0, "/admin/content-editor/page/") in (200, 302)
+
+
+def test_page_of_the_master_reaches_both_edges(installation: Installation) -> None:
+    """The first thing to try: what is published on the master is public on both edges, without a restart."""
+    path = write(installation, 0, "Written on the master")
+    arrives(installation, 1, path)
+    arrives(installation, 2, path)
+
+
+def test_page_of_an_edge_reaches_its_farm_and_the_master(installation: Installation) -> None:
+    """The second: what is published on edge 1 is pushed to edge 2, and the master pulls it."""
+    path = write(installation, 1, "Written on edge 1")
+    arrives(installation, 2, path)
+    arrives(installation, 0, path)
+
+
+def test_edge_that_was_stopped_catches_up(installation: Installation) -> None:
+    """The third: edge 2 is stopped, pages are written on the master and on edge 1, and once started it has both."""
+    installation.ask("stop", "edge2")
+    paths = [write(installation, 0, "While edge 2 was away"), write(installation, 1, "While edge 2 was away")]
+    installation.ask("start", "edge2")
+    for path in paths:
+        arrives(installation, 2, path)
 
 
 def test_single_edge_stops_and_starts(installation: Installation) -> None:
