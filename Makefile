@@ -26,7 +26,7 @@ run: .venv/.run ## start a master and two edges with sample content; PORT= is th
 	@PORT=$(PORT) $(BIN)/python deploy/run.py
 
 clean: ## forget the data of `make run`
-	rm -rf run
+	@$(PYTHON) deploy/run.py clean
 
 test: .venv/.dev ## run the tests; what has no binary here is skipped, and fails with CI=true
 	$(BIN)/python -m pytest

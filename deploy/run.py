@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -21,10 +22,12 @@ TOP = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TOP))
 
 from deploy.local.installation import PASSWORD, USERNAME, Notes, load_sample, prepare, replicas  # noqa: E402
+from deploy.local.processes import end_leftovers  # noqa: E402
 from deploy.local.replica import CommandError, Replica  # noqa: E402
 from deploy.local.supervisor import StartError, Supervisor, state_file, stop_file  # noqa: E402
 
 NAMES = ("master", "edge1", "edge2")
+VERBS = ("stop", "start", "clean")
 PATIENCE = 90.0  # seconds that `stop` and `start` wait for what they asked for
 
 READY = """
@@ -51,16 +54,16 @@ Logs are in {root}/*/*.log. Ctrl-C stops all of it; `make run` goes on with the 
 def main() -> int:
     """Read the command line and do what it says; return the exit status."""
     parser = argparse.ArgumentParser(description="A master and two edges on this machine.")
-    parser.add_argument(
-        "verb", nargs="?", choices=("stop", "start"), help="stop or start one replica of a running installation"
-    )
+    parser.add_argument("verb", nargs="?", choices=VERBS, help="stop or start one replica, or forget the data")
     parser.add_argument("name", nargs="?", choices=NAMES, help="which one")
     parser.add_argument("--port", type=int, default=int(os.environ.get("PORT") or 8000), help="the first of three ports")
     parser.add_argument("--folder", type=Path, default=TOP / "run", help="where the data is kept")
     options = parser.parse_args()
+    root = options.folder.resolve()
+    if options.verb == "clean":
+        return clean(root)
     if options.verb and not options.name:
         parser.error(f"{options.verb} what? One of: {', '.join(NAMES)}")
-    root = options.folder.resolve()
     return ask(root, options.verb, options.name) if options.verb else run(root, options.port)
 
 
@@ -91,8 +94,7 @@ def run(root: Path, port: int) -> int:
 def bring_up(supervisor: Supervisor, root: Path) -> None:
     """Prepare what is missing, start the processes, print where everything is."""
     members = supervisor.replicas
-    for process in (process for replica in members for process in (replica.web, replica.worker)):
-        process.end_leftover()
+    end_leftovers(root)
     refuse_taken_ports(members)
     notes = Notes(root / "prepared.json")
     prepare(members, notes, progress)
@@ -134,6 +136,16 @@ def take_lock(root: Path) -> IO[str] | None:
         file.close()
         return None
     return file
+
+
+def clean(root: Path) -> int:
+    """Remove the data, unless it is in use; return the exit status."""
+    if root.exists():
+        if take_lock(root) is None:
+            return complain("`make run` is running with this data; stop it with Ctrl-C first.")
+        end_leftovers(root)
+        shutil.rmtree(root)
+    return 0
 
 
 def ask(root: Path, verb: str, name: str) -> int:

@@ -79,6 +79,14 @@ def test_wrong_value_stops_gunicorn(tmp_path: Path, preload: bool) -> None:
     assert "Set EDGECMS_ROLE to master, node or edge." in done.stderr
 
 
+def test_loading_the_application_opens_no_connection_and_no_thread(tmp_path: Path) -> None:
+    """gunicorn forks after loading: workers must not share a connection, and a thread would be lost."""
+    script = (
+        "import edgecms.wsgi, threading; from django.db import connection as c; print(c.connection, threading.active_count())"
+    )
+    assert start([sys.executable, "-c", script], tmp_path).stdout.strip() == "None 1"
+
+
 def test_wrong_value_stops_migrate(tmp_path: Path) -> None:
     """No table is made under a wrong name."""
     done = start([sys.executable, "manage.py", "migrate"], tmp_path, EDGECMS_NODE="edge07")

@@ -7,6 +7,7 @@ import urllib.request
 import psycopg
 import pytest
 import redis
+from playwright.sync_api import Page
 
 from tests.servers import Nginx, PostgreSQL, Redis, require
 
@@ -52,3 +53,10 @@ def test_absent_program_skips_here_and_fails_in_ci(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("CI", "true")
     with pytest.raises(pytest.fail.Exception, match="CI=true"):
         require("no-such-program")
+
+
+@pytest.mark.browser
+def test_browser_is_the_one_of_this_system(page: Page) -> None:
+    """A browser test gets a page of the Chromium that is installed, and it runs scripts."""
+    page.set_content("<h1>a page</h1><script>document.querySelector('h1').textContent += ' that runs'</script>")
+    assert page.inner_text("h1") == "a page that runs"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -39,7 +40,7 @@ class Process:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self.pid_file.write_text(f"{self.child.pid}\n")
+        self.pid_file.write_text(f"{self.child.pid}\n{json.dumps(self.command)}\n")
 
     def terminate(self) -> None:
         """Ask the whole group to end; return at once."""
@@ -56,18 +57,6 @@ class Process:
         if ended:
             self.pid_file.unlink(missing_ok=True)
         return ended
-
-    def end_leftover(self) -> None:
-        """End what an earlier supervisor, killed itself, left running. Another program under that number is left alone."""
-        try:
-            pid = int(self.pid_file.read_text())
-        except (OSError, ValueError):
-            return
-        if command_line(pid)[-len(self.command) :] == self.command:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(pid, signal.SIGKILL)
-                _until(lambda: not group_lives(pid), 5)
-        self.pid_file.unlink(missing_ok=True)
 
     def tail(self, lines: int = 15) -> str:
         """Return the last lines of the log."""
@@ -107,6 +96,22 @@ def stop(processes: Sequence[Process], grace: float = GRACE) -> None:
     for process in processes:
         if not process.wait(max(0.0, deadline - time.monotonic())):
             process.kill()
+
+
+def end_leftovers(root: Path) -> None:
+    """End what an earlier supervisor, killed itself, left under ``root``; no other program under those numbers."""
+    for pid_file in root.glob("*/*.pid"):
+        number, command = pid_file.read_text().splitlines()
+        if command_line(int(number))[-len(json.loads(command)) :] == json.loads(command):
+            kill_group(int(number))
+        pid_file.unlink()
+
+
+def kill_group(pid: int) -> None:
+    """Kill the group led by ``pid`` and wait until it is gone."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+    _until(lambda: not group_lives(pid), 5)
 
 
 def command_line(pid: int) -> list[str]:

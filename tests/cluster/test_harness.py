@@ -103,3 +103,13 @@ def test_replica_on_postgresql_is_ready(tmp_path_factory: pytest.TempPathFactory
         cluster.start(workers=False)
         assert node.get("/readyz").json()["status"] == "ready"
         assert not (node.folder / "db.sqlite3").exists()
+
+
+def test_introduced_replicas_exchange(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A cluster of the harness trusts itself by key: an edge pulls from the master and holds equal content."""
+    with Cluster(tmp_path_factory.mktemp("introduced")) as cluster:
+        master, edge = cluster.add("MASTER01", "master"), cluster.add("EDGE01", "edge", farm="thames")
+        cluster.introduce()
+        cluster.start(workers=False)
+        assert [peer["ok"] for peer in edge.command("sync_pull")["peers"]] == [True]
+        assert edge.command("sync_status")["digest"] == master.command("sync_status")["digest"]

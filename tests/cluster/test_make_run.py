@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from deploy.local.installation import replicas
 from deploy.local.processes import group_lives
 from tests.servers import eventually, free_port
 
@@ -51,7 +52,7 @@ class Installation:
 
     def stop(self) -> list[int]:
         """Press Ctrl-C and wait; return the process groups that had been started."""
-        groups = [int(path.read_text()) for path in self.folder.glob("*/*.pid")]
+        groups = [int(path.read_text().split()[0]) for path in self.folder.glob("*/*.pid")]
         assert self.child
         self.child.send_signal(signal.SIGINT)
         assert self.child.wait(60) == 0, self.printed()
@@ -65,6 +66,29 @@ class Installation:
     def status(self, offset: int, path: str) -> int:
         """Return the status with which a replica answers a path."""
         return httpx2.get(f"http://127.0.0.1:{self.port + offset}{path}", timeout=30, trust_env=False).status_code
+
+
+WRITE = """
+from django.db import transaction
+from content.models import Page, Section
+from content.publishing import publish
+with transaction.atomic():
+    page = Page.objects.create(title={title!r}, section=Section.objects.first())
+    print(publish(page).get_absolute_url())
+"""
+
+
+def write(installation: Installation, offset: int, title: str) -> str:
+    """Write and publish a page on one of the three replicas; return its address."""
+    replica = replicas(installation.folder, installation.port)[offset]
+    outcome = replica.manage("shell", "--verbosity", "0", "-c", WRITE.format(title=title))
+    assert outcome.code == 0, outcome.stderr
+    return outcome.stdout.strip()
+
+
+def arrives(installation: Installation, offset: int, path: str) -> None:
+    """Wait until a replica shows that page to its visitors."""
+    eventually(lambda: installation.status(offset, path) == 200, timeout=60)
 
 
 def three_free_ports() -> int:
@@ -109,6 +133,29 @@ def test_what_is_printed_can_be_followed(installation: Installation) -> None:
     assert installation.status(0, "/admin/content-editor/page/") in (200, 302)
 
 
+def test_page_of_the_master_reaches_both_edges(installation: Installation) -> None:
+    """The first thing to try: what is published on the master is public on both edges, without a restart."""
+    path = write(installation, 0, "Written on the master")
+    arrives(installation, 1, path)
+    arrives(installation, 2, path)
+
+
+def test_page_of_an_edge_reaches_its_farm_and_the_master(installation: Installation) -> None:
+    """The second: what is published on edge 1 is pushed to edge 2, and the master pulls it."""
+    path = write(installation, 1, "Written on edge 1")
+    arrives(installation, 2, path)
+    arrives(installation, 0, path)
+
+
+def test_edge_that_was_stopped_catches_up(installation: Installation) -> None:
+    """The third: edge 2 is stopped, pages are written on the master and on edge 1, and once started it has both."""
+    installation.ask("stop", "edge2")
+    paths = [write(installation, 0, "While edge 2 was away"), write(installation, 1, "While edge 2 was away")]
+    installation.ask("start", "edge2")
+    for path in paths:
+        arrives(installation, 2, path)
+
+
 def test_single_edge_stops_and_starts(installation: Installation) -> None:
     """`stop edge2` takes down that replica only; `start edge2` brings it back."""
     installation.ask("stop", "edge2")
@@ -121,7 +168,7 @@ def test_single_edge_stops_and_starts(installation: Installation) -> None:
 
 def test_worker_that_dies_is_reported_and_the_others_go_on(installation: Installation) -> None:
     """A process that is killed is named with the end of its log; `start` brings its replica back."""
-    pid = int((installation.folder / "edge2" / "worker.pid").read_text())
+    pid = int((installation.folder / "edge2" / "worker.pid").read_text().split()[0])
     os.killpg(pid, signal.SIGKILL)
     eventually(lambda: "EDGE02-LON worker ended with status -9" in installation.printed())
     eventually(lambda: (installation.folder / "edge2" / "state").read_text() == "failed")
@@ -135,6 +182,14 @@ def test_second_run_in_the_same_folder_is_refused(installation: Installation) ->
     done = subprocess.run(installation.command("--port", str(three_free_ports())), cwd=TOP, capture_output=True, text=True)
     assert done.returncode == 1
     assert "is running already" in done.stderr
+
+
+def test_data_in_use_is_not_forgotten(installation: Installation) -> None:
+    """`make clean` leaves the data of a running installation alone."""
+    done = subprocess.run(installation.command("clean"), cwd=TOP, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "stop it with Ctrl-C first" in done.stderr
+    assert (installation.folder / "master" / "db.sqlite3").exists()
 
 
 def test_taken_port_is_named(installation: Installation, tmp_path: Path) -> None:
@@ -160,10 +215,15 @@ def test_ctrl_c_leaves_nothing_and_a_second_run_goes_on(installation: Installati
 
 
 def test_what_a_killed_supervisor_left_is_cleared_away(installation: Installation) -> None:
-    """After `kill -9` of the supervisor the next run ends what it left and starts on the same ports."""
+    """After `kill -9` of the supervisor the next run, on other ports too, first ends what that one left."""
     assert installation.child
     installation.child.kill()
     installation.child.wait()
-    left = [int(path.read_text()) for path in installation.folder.glob("*/*.pid")]
+    left = [int(path.read_text().split()[0]) for path in installation.folder.glob("*/*.pid")]
+    installation.port = three_free_ports()
     installation.start()
+    assert len(left) == 6
     assert not [group for group in left if group_lives(group)]
+    installation.stop()
+    subprocess.run(installation.command("clean"), cwd=TOP, check=True)
+    assert not installation.folder.exists()
