@@ -4,7 +4,7 @@ import { qs } from "content-editor/utils"
 let justAdded = null
 
 function focusInto(row) {
-  const prose = qs(".ProseMirror", row)
+  const prose = qs('.ProseMirror[contenteditable="true"]', row)
   const field = prose || qs("input:not([type=hidden]):not([type=checkbox]), textarea, select, button[data-choose]", row)
   field?.focus({ preventScroll: true })
   row.scrollIntoView({ block: "nearest", behavior: "smooth" })
