@@ -168,7 +168,8 @@ def test_a_picture_is_uploaded_within_the_page():
     add_block(form, "image", upload=picture("old_harbour.png"), alt="Boats")
     save(client, page, form)
     asset = Asset.objects.get()
-    assert (asset.title, asset.alt, asset.width, asset.height, asset.content_type) == ("old harbour", "Boats", 8, 6, "image/png")
+    assert (asset.title, asset.alt, asset.content_type) == ("old harbour", "Boats", "image/png")
+    assert (asset.width, asset.height) == (8, 6)
     assert blobs.has(asset.digest)
     assert page.blocks.get().data["asset"] == asset.token
 
