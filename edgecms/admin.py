@@ -42,7 +42,6 @@ class AdminSite(admin.AdminSite):
             for app in apps:
                 app["models"] = [model for model in app["models"] if model not in models]
             if models:
-                grouped.append(
-                    {"name": name, "app_label": name.lower().replace(" ", "-"), "app_url": "#", "has_module_perms": True, "models": models}
-                )
+                label = name.lower().replace(" ", "-")
+                grouped.append({"name": name, "app_label": label, "app_url": "#", "has_module_perms": True, "models": models})
         return [*grouped, *(app for app in apps if app["models"])]

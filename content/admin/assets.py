@@ -58,7 +58,7 @@ class AssetAdmin(admin.ModelAdmin):
     readonly_fields = ("filename", "content_type", "dimensions", "size", "created")
     view_on_site = False
 
-    def get_fields(self, request: HttpRequest, obj: Asset | None = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: Asset | None = None) -> Any:
         return ["title", "alt", *self.readonly_fields] if obj else ["file", "title", "alt"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Asset | None = None) -> tuple[str, ...]:

@@ -36,7 +36,7 @@ STATES = {"draft": "Draft", "published": "Published", "changed": "Changed since"
 class PageList(ChangeList):
     """The list of pages, whose links lead to slugs."""
 
-    def url_for_result(self, result: Page) -> str:
+    def url_for_result(self, result: Any) -> str:
         return editor_address(result)
 
 
@@ -144,7 +144,7 @@ class PageAdmin(SluggedAddresses, Previews, ContentEditor):
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         section = Section.objects.filter(pages__isnull=False).order_by("-pages__updated").first() or Section.objects.first()
-        usual = {"authors": [request.user.display_name], "section": section and section.pk}
+        usual = {"authors": [getattr(request.user, "display_name", "")], "section": section and section.pk}
         return {**usual, **super().get_changeform_initial_data(request)}
 
     def change_view(
@@ -177,7 +177,7 @@ class PageAdmin(SluggedAddresses, Previews, ContentEditor):
             context["preview_address"] = reverse("admin:content_page_add_preview")
         response = super().render_change_form(request, context, *args, **kwargs)
         media = response.context_data["media"]
-        response.context_data["media"] = Media.from_media(media, nonce=request.csp_nonce)
+        response.context_data["media"] = Media.from_media(media, nonce=getattr(request, "csp_nonce", ""))
         return response
 
     def _content_editor_media(self, request: HttpRequest, context: dict[str, Any]) -> Media:

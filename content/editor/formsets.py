@@ -11,7 +11,6 @@ from content.editor.loaded import loaded
 from content.forms.blocks import BlockForm
 from content.models import Block
 
-
 GONE = "This block was deleted elsewhere. Copy what you need of it, then delete it here too."
 
 
@@ -21,12 +20,18 @@ class BlockFormSet(BaseInlineFormSet):
     @classmethod
     def get_default_prefix(cls) -> str:
         """Fields are named after the type: ``richtext-0-html``."""
-        return str(cls.model.kind)
+        return cls.kind()
 
-    def get_queryset(self) -> list[Block]:
+    @classmethod
+    def kind(cls) -> str:
+        """The type of the blocks, a key of ``content.blocks.TYPES``."""
+        model: Any = cls.model
+        return str(model.kind)
+
+    def get_queryset(self) -> Any:
         """Return this type's blocks of the page; a list, since all types are read at once."""
         if not hasattr(self, "_blocks"):
-            self._blocks = [block for block in loaded(self.instance).blocks if block.type == self.model.kind]
+            self._blocks: list[Block] = [block for block in loaded(self.instance).blocks if block.type == self.kind()]
         return self._blocks
 
     def add_fields(self, form: Any, index: int | None) -> None:
@@ -59,5 +64,6 @@ class BlockFormSet(BaseInlineFormSet):
 
     def live_forms(self) -> list[BlockForm]:
         """Return the forms of blocks that stay or come."""
-        forms_ = [form for form in self.forms if not (self.can_delete and self._should_delete_form(form))]
-        return [form for form in forms_ if not form.is_new or form.filled_in]
+        every: list[Any] = list(self.forms)
+        deleted = {id(form) for form in self.forms if self.can_delete and "DELETE" in form.changed_data}
+        return [form for form in every if id(form) not in deleted and (not form.is_new or form.filled_in)]

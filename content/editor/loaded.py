@@ -27,7 +27,7 @@ class Loaded:
 
 def loaded(page: Page) -> Loaded:
     """Return what belongs to ``page``, read once for each instance of it."""
-    if "_loaded" not in page.__dict__:
-        page.__dict__["_loaded"] = Loaded(page)
-    result: Loaded = page.__dict__["_loaded"]
+    if "_editor_loaded" not in page.__dict__:
+        page.__dict__["_editor_loaded"] = Loaded(page)
+    result: Loaded = page.__dict__["_editor_loaded"]
     return result

@@ -51,7 +51,7 @@ def save_blocks(page: Page, formsets: list[BlockFormSet]) -> bool:
 
 def _delete(formsets: list[BlockFormSet]) -> bool:
     for formset in formsets:
-        formset.deleted_objects = [form.instance for form in formset.deleted_forms if not form.is_new]
+        formset.deleted_objects = [form.instance for form in formset.deleted_forms if not form.instance._state.adding]
     tokens = [block.token for formset in formsets for block in formset.deleted_objects]
     if tokens:
         Block.objects.filter(token__in=tokens).delete()

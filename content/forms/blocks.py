@@ -91,7 +91,10 @@ class ImageForm(BlockForm):
     asset = forms.CharField(required=False, widget=AssetChooser, label="Picture")
     upload = PictureField(required=False, label="Upload a new picture")
     alt = LineField(
-        required=False, max_length=500, label="Alternative text", help_text="What the picture shows, for those who do not see it."
+        required=False,
+        max_length=500,
+        label="Alternative text",
+        help_text="What the picture shows, for those who do not see it.",
     )
     caption = ProseField(BRIEF, required=False)
 

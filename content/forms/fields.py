@@ -23,7 +23,7 @@ FULL = {
     "Bold": True, "Italic": True, "Strike": True, "Underline": True, "Subscript": True, "Superscript": True, "Code": True,
     "Heading": {"levels": [2, 3, 4]}, "BulletList": True, "OrderedList": True, "ListItem": True, "Blockquote": True,
     "CodeBlock": True, "HorizontalRule": True, "HardBreak": True,
-    "Link": {"enableTarget": False, "protocols": ["http", "https", "mailto", "tel"]},
+    "Link": {"enableTarget": False},
 }  # fmt: skip
 BRIEF = {key: FULL[key] for key in ("Bold", "Italic", "Strike", "Code", "HardBreak", "Link")}
 LISTS = {**BRIEF, **{key: FULL[key] for key in ("BulletList", "OrderedList", "ListItem")}}
@@ -40,7 +40,7 @@ class TextField(forms.CharField):
     widget = forms.Textarea(attrs={"rows": 3})
 
     def to_python(self, value: Any) -> str:
-        return super().to_python(unix(value))
+        return super().to_python(unix(value)) or ""
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         return unix(initial).strip("\n") != unix(data).strip("\n")
@@ -50,7 +50,7 @@ class LineField(forms.CharField):
     """Text of one line."""
 
     def to_python(self, value: Any) -> str:
-        return super().to_python(unix(value).replace("\n", " "))
+        return super().to_python(unix(value).replace("\n", " ")) or ""
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         return " ".join(unix(initial).split()) != " ".join(unix(data).split())

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import models
 
 from content.models.pages import Block
 
 
-class OfOneKind(models.Manager["Block"]):
+class OfOneKind(models.Manager[Any]):
     """Reads the blocks of the model's own kind and nothing else."""
 
-    def get_queryset(self) -> models.QuerySet[Block]:
+    def get_queryset(self) -> models.QuerySet[Any]:
         return super().get_queryset().filter(type=self.model.kind)
 
 
@@ -20,7 +20,7 @@ class KindOfBlock(Block):
     """Base of the proxies; a subclass names its ``kind``, a key of ``content.blocks.TYPES``."""
 
     kind = ""
-    objects = OfOneKind()
+    objects: ClassVar[models.Manager[Any]] = OfOneKind()
 
     class Meta:
         proxy = True

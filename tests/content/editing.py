@@ -50,7 +50,9 @@ def picture(name: str = "red.png", colour: str = "red") -> SimpleUploadedFile:
 
 def make_asset(title: str = "Harbour") -> Asset:
     """Return a stored asset without its content."""
-    return Asset.objects.create(title=title, filename="h.png", digest="0" * 64, size=1, content_type="image/png", width=8, height=6)
+    return Asset.objects.create(
+        title=title, filename="h.png", digest="0" * 64, size=1, content_type="image/png", width=8, height=6
+    )
 
 
 def address(page: Page) -> str:
@@ -81,9 +83,10 @@ class _Fields(HTMLParser):
             self.select = name
         elif tag == "option" and self.select and ("selected" in values or self.select not in self.data):
             self.data[self.select] = values.get("value", "")
+        elif tag == "input" and name and values.get("type") == "checkbox":
+            self.data.update({name: values.get("value", "on")} if "checked" in values else {})
         elif tag == "input" and name and values.get("type") not in ("file", "submit"):
-            if values.get("type") != "checkbox" or "checked" in values:
-                self.data[name] = values.get("value", "on" if values.get("type") == "checkbox" else "")
+            self.data[name] = values.get("value", "")
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "textarea" and self.area:

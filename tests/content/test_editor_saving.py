@@ -1,6 +1,7 @@
 """Saving writes what was changed, and nothing else."""
 
 import json
+import re
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -74,7 +75,7 @@ def test_only_changed_columns_are_written():
     form = form_of(client, address(page)) | {"title": "Another"}
     with CaptureQueriesContext(connection) as captured:
         save(client, page, form)
-    [update] = [sql for sql in writes(captured.captured_queries) if '"content_' in sql]
+    [update] = [sql for sql in writes(captured.captured_queries) if re.match(r'\w+ (INTO |FROM )?"content_', sql)]
     assert 'SET "title" =' in update and '"updated" =' in update and "slug" not in update and "summary" not in update
 
 
@@ -167,7 +168,8 @@ def test_a_picture_is_uploaded_within_the_page():
     add_block(form, "image", upload=picture("old_harbour.png"), alt="Boats")
     save(client, page, form)
     asset = Asset.objects.get()
-    assert (asset.title, asset.alt, asset.width, asset.height, asset.content_type) == ("old harbour", "Boats", 8, 6, "image/png")
+    assert (asset.title, asset.alt, asset.content_type) == ("old harbour", "Boats", "image/png")
+    assert (asset.width, asset.height) == (8, 6)
     assert blobs.has(asset.digest)
     assert page.blocks.get().data["asset"] == asset.token
 

@@ -1,12 +1,16 @@
 // One row of buttons below the blocks, a button for each type: one click adds a block, and the cursor is in it.
-import { qs } from "content-editor/utils"
+import { qs, qsa } from "content-editor/utils"
 
 let justAdded = null
 
+const FIELDS = `button[data-choose], input:not([type=hidden], [type=checkbox], [type=file]), textarea, select,
+  .ProseMirror[contenteditable="true"]`
+
+// The first field that can be seen; undressed rich text is a textarea, dressed rich text hides it.
+const firstField = (row) => qsa(FIELDS, row).find((field) => field.offsetParent)
+
 function focusInto(row) {
-  const prose = qs(".ProseMirror", row)
-  const field = prose || qs("input:not([type=hidden]):not([type=checkbox]), textarea, select, button[data-choose]", row)
-  field?.focus({ preventScroll: true })
+  firstField(row)?.focus({ preventScroll: true })
   row.scrollIntoView({ block: "nearest", behavior: "smooth" })
 }
 
@@ -20,6 +24,7 @@ function buildBar(context) {
     button.type = "button"
     button.dataset.add = plugin.prefix
     button.innerHTML = plugin.button
+    qs(".material-icons", button)?.setAttribute("aria-hidden", "true") // its text is the name of a drawing
     button.append(plugin.title)
     button.addEventListener("click", () => {
       context._insertBefore = null
@@ -40,9 +45,8 @@ document.addEventListener("content-editor:ready", () => {
   })
   // Rich text is dressed a moment later, and takes the cursor then.
   document.addEventListener("prose-editor:ready", (event) => {
-    if (justAdded?.contains(event.target) && event.target === qs("textarea", justAdded)) {
-      event.detail.editor.commands.focus()
-    }
+    const { editor } = event.detail
+    if (justAdded && firstField(justAdded) === editor.view.dom) editor.commands.focus()
   })
   // Whoever goes elsewhere meanwhile keeps the cursor there.
   document.addEventListener("focusin", (event) => {

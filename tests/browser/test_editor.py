@@ -1,0 +1,152 @@
+"""The editor as a person uses it, in Chromium."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group
+from playwright.sync_api import Page as Tab
+from playwright.sync_api import expect
+
+from content.editor.uploads import upload
+from content.models import Asset, Block, Editor, Page, Publication, Section
+from content.publishing import in_order
+from tests.content.editing import make_page, picture
+
+WRITING = '.ProseMirror[contenteditable="true"]'  # the place in which rich text is written
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def editor() -> Editor:
+    """Somebody who publishes, and a section to publish in."""
+    Section.objects.create(title="News")
+    somebody = Editor.objects.create_user("mira", password="a-Long-one-9", is_staff=True, first_name="Mira")
+    somebody.groups.add(Group.objects.get(name="editor"))
+    return somebody
+
+
+def log_in(tab: Tab, server: Any, address: str) -> None:
+    """Log in on the way to ``address``: one click."""
+    tab.goto(f"{server.url}{address}")
+    tab.get_by_label("Username").fill("mira")
+    tab.get_by_label("Password").fill("a-Long-one-9")
+    tab.get_by_role("button", name="Log in").click()
+    expect(tab.locator("#user-tools")).to_be_visible()
+
+
+def add(tab: Tab, kind: str) -> Any:
+    """Add a block by its button and return it: one click."""
+    tab.get_by_role("toolbar", name="Add a block").get_by_role("button", name=kind).click()
+    return tab.locator(f".order-machine .dynamic-{'richtext' if kind == 'Text' else kind.lower()}").last
+
+
+def test_a_page_is_written_with_an_upload_and_published(quiet_page, live_server, editor, tmp_path):
+    """Text, quote, table and an uploaded image go into a page, which is published and found at its public address."""
+    tab, file = quiet_page, tmp_path / "harbour.png"
+    file.write_bytes(picture("harbour.png").read())
+    log_in(tab, live_server, "/admin/content-editor/page/add")
+    tab.get_by_placeholder("Title").fill("From the harbour")
+    tab.locator(WRITING).first.click()
+    tab.keyboard.type("## Morning")
+    tab.keyboard.press("Enter")
+    tab.keyboard.type("The boats are in.")
+    quote = add(tab, "Quote")
+    expect(quote.locator(WRITING)).to_be_focused()
+    tab.keyboard.type("A calm sea.")
+    quote.get_by_label("Attribution").fill("Old Tom")
+    image = add(tab, "Image")
+    image.get_by_label("Upload a new picture").set_input_files(file)
+    image.get_by_label("Alternative text").fill("Boats at rest")
+    table = add(tab, "Table")
+    table.get_by_label("Row 1, column 1").fill("Boat")
+    table.get_by_label("Row 2, column 2").fill("12 m")
+    tab.get_by_label("Tags").fill("sea")
+    tab.keyboard.press("Enter")
+    tab.get_by_role("button", name="Save and publish").click()
+    expect(tab.locator(".messagelist")).to_contain_text("Published")
+    page = Page.objects.get()
+    assert tab.url.partition("#")[0] == f"{live_server.url}/admin/content-editor/page/{page.slug}"
+    asset = Asset.objects.get()
+    assert page.tags == ["sea"] and page.authors == ["Mira"]
+    assert [(block["type"], {**block["data"], "file": ""}) for block in Publication.objects.get().data["blocks"]] == [
+        ("richtext", {"html": "<h2>Morning</h2><p>The boats are in.</p>", "file": ""}),
+        ("quote", {"html": "<p>A calm sea.</p>", "attribution": "Old Tom", "file": ""}),
+        ("image", {"asset": asset.token, "alt": "Boats at rest", "file": ""}),
+        ("table", {"rows": [["Boat", ""], ["", "12 m"]], "header": True, "file": ""}),
+    ]
+    tab.goto(live_server.url + page.publication.get_absolute_url())
+    expect(tab.get_by_role("heading", name="From the harbour")).to_be_visible()
+    expect(tab.get_by_role("heading", name="Morning")).to_be_visible()
+    expect(tab.get_by_alt_text("Boats at rest")).to_be_visible()
+
+
+def test_a_page_with_an_image_that_is_there_takes_seven_clicks(quiet_page, live_server, editor):
+    """From the log-in to the published page with title, heading, paragraph and image; typing is no click."""
+    tab, clicks = quiet_page, 1
+    upload(picture("harbour.png"), alt="Boats at rest")
+
+    def click(target: Any) -> None:
+        nonlocal clicks
+        clicks += 1
+        target.click()
+
+    log_in(tab, live_server, "/admin/")
+    click(tab.locator(".model-page .addlink").first)
+    expect(tab.get_by_placeholder("Title")).to_be_focused()
+    tab.keyboard.type("Seven")
+    click(tab.locator(WRITING).first)
+    tab.keyboard.type("## Morning\nThe boats are in.")
+    click(tab.get_by_role("button", name="Image", exact=True))
+    expect(tab.locator(".dynamic-image [data-choose]")).to_be_focused()
+    click(tab.locator(".dynamic-image [data-choose]"))
+    click(tab.locator("dialog.chooser .pictures button").first)
+    assert tab.locator("#id_image-0-alt").input_value() == "Boats at rest"
+    click(tab.get_by_role("button", name="Save and publish"))
+    expect(tab.locator(".messagelist")).to_contain_text("Published")
+    assert [block["type"] for block in Publication.objects.get().data["blocks"]] == ["richtext", "image"]
+    assert clicks <= 7
+
+
+def test_a_page_that_is_opened_and_saved_is_not_changed(quiet_page, live_server, editor):
+    """Neither the browser nor the rich text editor rewrites what nobody touched."""
+    tab = quiet_page
+    page = make_page(
+        ("richtext", {"html": '<h2 id="x">One</h2>\n<p>Two <abbr title="t">lines</abbr><br>\nand</p>\n<dl><dt>a</dt></dl>\n'}),
+        ("code", {"code": "\n  def f():\n\treturn 1\n\n"}),
+        ("quote", {"html": "Yes &amp; no", "attribution": " Ada "}),
+        ("table", {"rows": [["a"], ["b", "c"]]}),
+        ("callout", {"html": "<p>Mind</p>"}),
+    )
+    before = list(Block.objects.order_by("token").values())
+    log_in(tab, live_server, f"/admin/content-editor/page/{page.slug}")
+    expect(tab.locator(WRITING)).to_have_count(3)
+    tab.get_by_role("button", name="Save", exact=True).click()
+    expect(tab.locator(".messagelist")).to_contain_text("Saved")
+    assert list(Block.objects.order_by("token").values()) == before
+    assert Page.objects.get().updated == page.updated
+
+
+def test_blocks_move_and_go_by_keyboard_and_the_preview_follows(quiet_page, live_server, editor):
+    """Alt+Up moves a block, its bin deletes it, Ctrl+S saves; the preview shows it all before it is saved."""
+    tab = quiet_page
+    page = make_page(*[("richtext", {"html": f"<p>{word}</p>"}) for word in ("alpha", "beta", "gamma")])
+    log_in(tab, live_server, f"/admin/content-editor/page/{page.slug}")
+    expect(tab.locator(WRITING)).to_have_count(3)
+    tab.get_by_role("button", name="Preview").click()
+    frame = tab.frame_locator(".editor-preview iframe")
+    expect(frame.get_by_text("alpha")).to_be_visible()
+    tab.locator(WRITING).nth(2).click()
+    tab.keyboard.press("Alt+ArrowUp")
+    tab.keyboard.press("Alt+ArrowUp")
+    tab.keyboard.press("End")
+    tab.keyboard.type(" ray")
+    tab.locator(".dynamic-richtext").nth(1).get_by_role("button", name="Delete").click()
+    expect(frame.get_by_text("gamma ray")).to_be_visible()
+    expect(frame.get_by_text("beta")).to_have_count(0)
+    assert Block.objects.count() == 3
+    tab.keyboard.press("Control+s")
+    expect(tab.locator(".messagelist")).to_contain_text("Saved")
+    assert [block.data["html"] for block in in_order(page.blocks.all())] == ["<p>gamma ray</p>", "<p>alpha</p>"]
