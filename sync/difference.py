@@ -71,31 +71,28 @@ def _field_changes(field: FieldSpec, before: Values | None, after: Values, seen:
         yield from _set_changes(field, _elements(old), _elements(base), _elements(new))
     elif field.policy == "map":
         yield from _map_changes(field, _mapping(old), _mapping(base), _mapping(new), not is_instance)
-    elif before is None or new != base:
+    elif before is None or new not in (base, old):
         yield Change(field, None, new, base, base != old, not is_instance)
 
 
 def _set_changes(field: FieldSpec, old: set[str], base: set[str], new: set[str]) -> Iterator[Change]:
-    for element in sorted(new ^ base):
+    for element in sorted((new ^ base) & (new ^ old)):
         present = element in base
         yield Change(field, element, not present, present, (element in old) != present, not present)
 
 
 def _map_changes(field: FieldSpec, old: Values, base: Values, new: Values, saw_all: bool) -> Iterator[Change]:
     for element in sorted(base.keys() | new.keys()):
-        if new.get(element) != base.get(element):
+        if new.get(element) not in (base.get(element), old.get(element)):
             yield Change(field, element, new.get(element), base.get(element), base.get(element) != old.get(element), saw_all)
 
 
 def _needs_restoring(field: FieldSpec, before: Values | None, after: Values, seen: Values, found: list[Change]) -> bool:
     """Whether the statement wrote over something that its author did not know, or in another form than a projection would."""
     if before is None:
-        return field.policy == "set" and after[field.name] != sorted(_elements(after[field.name]))
+        return False
     base = seen.get(field.name, before[field.name])
-    if field.policy == "set":
-        value = after[field.name]
-        return after[field.name] != before[field.name] and (base != before[field.name] or value != sorted(_elements(value)))
-    if field.policy == "map":
+    if field.policy in ("set", "map"):
         return bool(after[field.name] != before[field.name] and base != before[field.name])
     return not found and bool(after[field.name] != before[field.name])
 

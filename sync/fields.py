@@ -34,3 +34,25 @@ class ReferenceField(models.ForeignKey):
     def __init__(self, to: Any, on_delete: Any, **kwargs: Any) -> None:
         kwargs["db_constraint"] = False
         super().__init__(to, on_delete, **kwargs)
+
+
+class SetField(models.JSONField):
+    """A set of texts, each a register of its own; stored as a sorted list, so that every replica holds the same bytes."""
+
+    policy = "set"
+
+    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
+        """Sort the list, and leave out what stands in it twice."""
+        canonical = sorted({str(item) for item in value}) if isinstance(value, list | tuple | set) else value
+        return super().get_db_prep_value(canonical, connection, prepared)
+
+
+class MapField(models.JSONField):
+    """A JSON object of which each key is a register of its own; stored with its keys sorted."""
+
+    policy = "map"
+
+    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
+        """Sort the keys; one without a value is left out."""
+        canonical = {key: value[key] for key in sorted(value) if value[key] is not None} if isinstance(value, dict) else value
+        return super().get_db_prep_value(canonical, connection, prepared)

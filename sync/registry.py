@@ -140,7 +140,9 @@ def _build(model: type[ReplicatedModel]) -> ModelSpec:
     local = getattr(declared, "local", ())
     composition = getattr(declared, "composition", None)
     fields = {
-        field.attname: FieldSpec(field, policies.get(field.name, "register"), cleaners.get(field.name, _same))
+        field.attname: FieldSpec(
+            field, policies.get(field.name, getattr(field, "policy", "register")), cleaners.get(field.name, _same)
+        )
         for field in model._meta.concrete_fields
         if not field.primary_key and field.name not in local
     }

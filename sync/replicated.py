@@ -18,13 +18,14 @@ def _copied(value: Any) -> Any:
 class ReplicatedModel(models.Model):
     """A model whose rows replicate. Its key is a token; an inner class ``Replication`` declares what differs from the default.
 
-    - ``policies``: field name -> ``register`` (default), ``text``, ``latest``, ``set`` (a JSON list of texts), ``map`` (a JSON
-      object of which each key is a register), ``claim`` (a register whose values are owned for ever, for slugs).
+    - ``policies``: field name -> ``register`` (default), ``text``, ``latest``, ``claim`` (a register whose values are owned
+      for ever, for slugs). ``sync.fields.SetField`` and ``MapField`` bring policies of their own: each element is a register.
     - ``local``: names of fields that stay on this replica.
     - ``composition``: name of the reference to the row that this one is a part of.
     - ``blobs``: names of fields that hold the SHA-256 of a blob, in hex.
     - ``scope``: function from the row's values (field name -> value) to its scope; ``"all"`` by default.
     - ``clean``: field name -> function that makes a received value safe to show.
+    - ``immutable``: True for rows that are made once and never altered; saving one again raises TypeError.
 
     An instance remembers the values it was loaded with. ``save`` writes only what differs from them, and says so: what
     somebody else changed in between is not overwritten, but stays or becomes a sibling.
@@ -39,6 +40,8 @@ class ReplicatedModel(models.Model):
         """Write what differs from what was loaded; nothing at all where nothing does."""
         from sync import capture
 
+        if not self._state.adding and self._is_immutable():
+            raise TypeError(f"{self._meta.label} is made once and never altered; make another one")
         if not self._state.adding and "_values_seen" in self.__dict__ and not kwargs.get("force_insert"):
             if kwargs.get("update_fields") is None:
                 kwargs["update_fields"] = self._with_times(self.changed_fields())
@@ -60,8 +63,13 @@ class ReplicatedModel(models.Model):
     def from_db(cls, db: str | None, field_names: Any, values: Any, **kwargs: Any) -> Any:
         """Make an instance of a row, and remember what its author will have seen."""
         instance = super().from_db(db, field_names, values, **kwargs)
-        instance._remember(field_names)
+        if not cls._is_immutable():
+            instance._remember(field_names)
         return instance
+
+    @classmethod
+    def _is_immutable(cls) -> bool:
+        return getattr(getattr(cls, "Replication", None), "immutable", False)
 
     def _remember(self, names: Iterable[str] | None = None) -> None:
         loaded = self.__dict__.setdefault("_values_seen", {})

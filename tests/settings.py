@@ -15,3 +15,7 @@ for variable in (*strangers, "DEBUG", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "
 from edgecms.settings import *  # noqa: E402, F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+if "sqlite" in DATABASES["default"]["ENGINE"]:  # noqa: F405
+    # A real file, so that the tests see what a replica sees: WAL, durable commits, one writer at a time.
+    DATABASES["default"]["TEST"] = {"NAME": str(ENVIRONMENT.data / "test.sqlite3")}  # noqa: F405

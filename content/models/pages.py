@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from content.models.assets import Asset
 from sync.core.slug import make_slug
-from sync.fields import ReferenceField
+from sync.fields import MapField, ReferenceField, SetField
 from sync.models import ReplicatedModel
 
 
@@ -58,7 +58,7 @@ class Page(Slugged):
 
     section = ReferenceField(Section, on_delete=models.PROTECT, related_name="pages")
     summary = models.TextField(blank=True)
-    tags = models.JSONField(default=list, blank=True, help_text="sorted list of texts")
+    tags = SetField(default=list, blank=True, help_text="list of texts")
     authors = models.JSONField(default=list, blank=True, help_text="list of names, in the order shown")
     date = models.DateTimeField(default=timezone.now, help_text="the date shown to readers; lists are sorted by it")
     image = ReferenceField(Asset, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
@@ -74,7 +74,7 @@ class Page(Slugged):
     regions = (Region(key="main", title="Content"),)
 
     class Replication:
-        policies = {"slug": "claim", "summary": "text", "tags": "set", "updated": "latest"}
+        policies = {"slug": "claim", "summary": "text", "updated": "latest"}
 
     class Meta:
         ordering = ["-updated", "token"]
@@ -94,10 +94,9 @@ class Block(ReplicatedModel):
     region = models.CharField(max_length=40, default="main")
     ordering = models.CharField(max_length=100, help_text="fractional key, see content.ordering; ties are broken by token")
     type = models.CharField(max_length=40)
-    data = models.JSONField(default=dict)
+    data = MapField(default=dict)
 
     class Replication:
-        policies = {"data": "map"}
         composition = "parent"
 
     class Meta:

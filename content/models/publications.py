@@ -23,6 +23,9 @@ class Publication(ReplicatedModel):
     author = models.CharField(max_length=150, blank=True)
     made = models.DateTimeField(auto_now_add=True)
 
+    class Replication:
+        immutable = True
+
     class Meta:
         ordering = ["-date", "token"]
 

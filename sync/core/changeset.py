@@ -117,7 +117,7 @@ _decoder = msgspec.json.Decoder(Head)
 
 def detach(value: Any) -> tuple[Any, bytes | None]:
     """Return what stands in the op for ``value``, and the JSON text that travels beside it (None where it is short)."""
-    text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    text = orjson.dumps(value)
     if len(text) <= INLINE_BYTES and not isinstance(value, dict):
         return value, None
     return {"#": hashlib.sha256(text).hexdigest()}, text

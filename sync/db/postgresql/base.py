@@ -26,4 +26,4 @@ class DatabaseWrapper(CapturingConnection, base.DatabaseWrapper):
     """Django's PostgreSQL."""
 
     ops_class = DatabaseOperations
-    data_types = {**base.DatabaseWrapper.data_types, "CharField": _varchar}
+    data_types: dict[str, Any] = {**base.DatabaseWrapper.data_types, "CharField": _varchar}

@@ -1,0 +1,1 @@
+"""Capture, log, registers, projection and trust in a real database; run on SQLite and on PostgreSQL."""
