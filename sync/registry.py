@@ -9,6 +9,8 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -21,6 +23,17 @@ from sync.replicated import ReplicatedModel
 
 POLICIES = ("register", "text", "latest", "set", "map", "claim")
 Scope = Callable[[dict[str, Any]], str]
+
+# What a column shows that must not be empty and that nobody has written, as in a row whose first writes have not come.
+EMPTY: dict[type[models.Field[Any, Any]], Any] = {
+    models.BooleanField: False,
+    models.IntegerField: 0,
+    models.DecimalField: Decimal(0),
+    models.DateTimeField: datetime(1970, 1, 1, tzinfo=UTC),
+    models.DateField: date(1970, 1, 1),
+    models.TimeField: time(),
+    models.JSONField: {},
+}
 
 
 def _same(value: Any) -> Any:
@@ -85,9 +98,12 @@ class FieldSpec:
             return []
         if self.policy == "map":
             return {}
-        if self.field.has_default():
+        # A default such as timezone.now would show another value on every replica.
+        if self.field.has_default() and (not callable(self.field.default) or self.field.default in (list, dict)):
             return self.field.get_default()
-        return None if self.field.null else self.field.to_python("") if self.field.empty_strings_allowed else 0
+        if self.field.null:
+            return None
+        return next((value for kind, value in EMPTY.items() if isinstance(self.field, kind)), "")
 
 
 @dataclass(frozen=True, eq=False)

@@ -127,7 +127,7 @@ def assert_rows_follow_from_log() -> None:
 
 def forget_everything() -> None:
     """Empty all tables of content and sync, as a new replica has them. Its key stays."""
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
         for model in [*apps.get_app_config("content").get_models(), *apps.get_app_config("sync").get_models()]:
             if not model._meta.proxy:
                 cursor.execute(f"DELETE FROM {connection.ops.quote_name(model._meta.db_table)}")

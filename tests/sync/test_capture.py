@@ -105,7 +105,7 @@ def test_bulk_create_over_existing_rows_says_what_really_happened():
 
 def test_get_or_create_and_update_or_create_are_captured():
     """The convenience methods end in the same statements."""
-    made, _ = Section.objects.get_or_create(title="A", defaults={"description": "x"})
+    Section.objects.get_or_create(title="A", defaults={"description": "x"})
     assert last_ops() == [("section", ["description", "ordering", "slug", "title"])]
     Section.objects.update_or_create(title="A", defaults={"description": "y"})
     assert last_ops() == [("section", ["description"])]
