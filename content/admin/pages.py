@@ -212,6 +212,16 @@ class PageAdmin(SluggedAddresses, Previews, ContentEditor):
         fields = form.stored_fields()
         if change and (wrote or fields):
             form.instance.save(update_fields=[*fields, "updated"])
+            self._warn(request, [form, *(block for formset in blocks for block in formset.live_forms())])
+
+    def _warn(self, request: HttpRequest, forms: list[Any]) -> None:
+        """Name what somebody else changed since the form was opened, and what was stored over it."""
+        labels = dict.fromkeys(label for form in forms for label in form.overtaken())
+        if labels:
+            text = (
+                f"Meanwhile changed elsewhere too: {', '.join(labels)}. Your version was stored; compare it before you publish."
+            )
+            self.message_user(request, text, messages.WARNING)
 
     def log_change(self, request: HttpRequest, obj: Page, message: Any) -> Any:
         return super().log_change(request, obj, message) if message else None
@@ -238,6 +248,7 @@ class PageAdmin(SluggedAddresses, Previews, ContentEditor):
         return HttpResponseRedirect(editor_address(page))
 
     def _publish(self, request: HttpRequest, page: Page) -> None:
+        page = self.get_queryset(request).get(pk=page.pk)  # with what others changed and this form did not
         if not is_public_as_it_is(page):
             publish(page, author=request.user.get_username())
             self.log_change(request, page, "Published.")
