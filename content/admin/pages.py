@@ -210,6 +210,7 @@ class PageAdmin(SluggedAddresses, Previews, ContentEditor):
         blocks = [formset for formset in formsets if isinstance(formset, BlockFormSet)]
         wrote = save_blocks(form.instance, blocks)
         fields = form.stored_fields()
+        form.instance.__dict__["_untouched"] = change and not wrote and not fields
         if change and (wrote or fields):
             form.instance.save(update_fields=[*fields, "updated"])
             self._warn(request, [form, *(block for formset in blocks for block in formset.live_forms())])
@@ -242,6 +243,8 @@ class PageAdmin(SluggedAddresses, Previews, ContentEditor):
             unpublish(page)
             self.log_change(request, page, "Unpublished.")
             self.message_user(request, "Saved. The page is no longer public.", messages.SUCCESS)
+        elif page.__dict__.get("_untouched"):
+            self.message_user(request, "Nothing was changed, so nothing was stored.", messages.INFO)
         else:
             public = " Readers still see the published version." if state_of(page) == "changed" else ""
             self.message_user(request, f"Saved.{public}", messages.SUCCESS)
