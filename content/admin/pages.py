@@ -210,8 +210,19 @@ class PageAdmin(SluggedAddresses, Previews, ContentEditor):
         blocks = [formset for formset in formsets if isinstance(formset, BlockFormSet)]
         wrote = save_blocks(form.instance, blocks)
         fields = form.stored_fields()
+        form.instance.__dict__["_untouched"] = change and not wrote and not fields
         if change and (wrote or fields):
             form.instance.save(update_fields=[*fields, "updated"])
+            self._warn(request, [form, *(block for formset in blocks for block in formset.live_forms())])
+
+    def _warn(self, request: HttpRequest, forms: list[Any]) -> None:
+        """Name what somebody else changed since the form was opened, and what was stored over it."""
+        labels = dict.fromkeys(label for form in forms for label in form.overtaken())
+        if labels:
+            text = (
+                f"Meanwhile changed elsewhere too: {', '.join(labels)}. Your version was stored; compare it before you publish."
+            )
+            self.message_user(request, text, messages.WARNING)
 
     def log_change(self, request: HttpRequest, obj: Page, message: Any) -> Any:
         return super().log_change(request, obj, message) if message else None
@@ -232,12 +243,15 @@ class PageAdmin(SluggedAddresses, Previews, ContentEditor):
             unpublish(page)
             self.log_change(request, page, "Unpublished.")
             self.message_user(request, "Saved. The page is no longer public.", messages.SUCCESS)
+        elif page.__dict__.get("_untouched"):
+            self.message_user(request, "Nothing was changed, so nothing was stored.", messages.INFO)
         else:
             public = " Readers still see the published version." if state_of(page) == "changed" else ""
             self.message_user(request, f"Saved.{public}", messages.SUCCESS)
         return HttpResponseRedirect(editor_address(page))
 
     def _publish(self, request: HttpRequest, page: Page) -> None:
+        page = self.get_queryset(request).get(pk=page.pk)  # with what others changed and this form did not
         if not is_public_as_it_is(page):
             publish(page, author=request.user.get_username())
             self.log_change(request, page, "Published.")

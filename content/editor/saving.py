@@ -13,10 +13,19 @@ from content.models import Block, Page
 
 
 def in_form_order(formsets: Iterable[BlockFormSet]) -> list[BlockForm]:
-    """Return the forms of all blocks that stay or come, in the order that the editor gave them."""
+    """Return the forms of all blocks that stay or come, in the order that the editor gave them.
+
+    Where no stored block was moved in the form, they stand as they are stored now, which may be another order than the form's.
+    """
     forms = [form for formset in formsets for form in formset.live_forms()]
+    moved = any("ordering" in form.changed_data for form in forms if not form.is_new)
     last = 1 << 31  # a block without a number comes last
-    return sorted(forms, key=lambda form: getattr(form, "cleaned_data", {}).get("ordering") or last)
+
+    def place(form: BlockForm) -> tuple[int, bool]:
+        here = getattr(form, "cleaned_data", {}).get("ordering") or last
+        return (here if moved or form.is_new else form.initial.get("ordering") or last), form.is_new
+
+    return sorted(forms, key=place)
 
 
 def save_blocks(page: Page, formsets: list[BlockFormSet]) -> bool:

@@ -10,11 +10,12 @@ from django.core.exceptions import ValidationError
 from content.blocks import TONES, TYPES
 from content.editor.uploads import upload
 from content.forms.fields import BRIEF, LISTS, LineField, PictureField, ProseField, RowsField, TextField
+from content.forms.stale import CarriesLoadedValues
 from content.forms.widgets import AssetChooser
 from content.models import Block
 
 
-class BlockForm(forms.ModelForm):
+class BlockForm(CarriesLoadedValues):
     """Base of the forms; ``kind`` is a key of ``content.blocks.TYPES``, whose keys are fields here by the same names.
 
     The instance is never altered: ``data_to_store`` gives what is to be written.
@@ -36,6 +37,7 @@ class BlockForm(forms.ModelForm):
             self.initial["region"] = "main"
         else:
             self.initial.update({key: self.instance.data.get(key) for key in self.data_keys})
+            self.carry()
 
     @property
     def is_new(self) -> bool:

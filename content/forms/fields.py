@@ -43,7 +43,8 @@ class TextField(forms.CharField):
         return super().to_python(unix(value)) or ""
 
     def has_changed(self, initial: Any, data: Any) -> bool:
-        return unix(initial).strip("\n") != unix(data).strip("\n")
+        ends = None if self.strip else "\n"
+        return unix(initial).strip(ends) != unix(data).strip(ends)
 
 
 class LineField(forms.CharField):

@@ -11,11 +11,12 @@ from django.utils import timezone
 from content.editor.loaded import loaded
 from content.editor.uploads import upload
 from content.forms.fields import LineField, ListField, MinuteField, PictureField, TextField
+from content.forms.stale import CarriesLoadedValues
 from content.forms.widgets import AssetChooser
 from content.models import Page
 
 
-class PageForm(forms.ModelForm):
+class PageForm(CarriesLoadedValues):
     """Title, section, summary and the rest. ``stored_fields`` names what a save has to write."""
 
     title = LineField(max_length=200, widget=forms.Textarea(attrs={"placeholder": "Title", "rows": 1}))
@@ -45,7 +46,9 @@ class PageForm(forms.ModelForm):
         self.initial["picture"] = self.instance.image_id or ""
         known = loaded(self.instance)
         self.fields["picture"].widget.assets = known.assets
-        if self.instance._state.adding and "renew_slug" in self.fields:
+        if not self.instance._state.adding:
+            self.carry()
+        elif "renew_slug" in self.fields:
             del self.fields["renew_slug"]
 
     def clean_picture(self) -> str:

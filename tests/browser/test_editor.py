@@ -124,7 +124,7 @@ def test_a_page_that_is_opened_and_saved_is_not_changed(quiet_page, live_server,
     log_in(tab, live_server, f"/admin/content-editor/page/{page.slug}")
     expect(tab.locator(WRITING)).to_have_count(3)
     tab.get_by_role("button", name="Save", exact=True).click()
-    expect(tab.locator(".messagelist")).to_contain_text("Saved")
+    expect(tab.locator(".messagelist")).to_contain_text("Nothing was changed")
     assert list(Block.objects.order_by("token").values()) == before
     assert Page.objects.get().updated == page.updated
 

@@ -5,7 +5,7 @@ import { DragDrop } from "content-editor/dragdrop"
 import { Machine } from "content-editor/machine"
 import { Regions } from "content-editor/regions"
 import { Sections } from "content-editor/sections"
-import { emit, qs } from "content-editor/utils"
+import { emit, qs, qsa } from "content-editor/utils"
 
 function init() {
   const context = initContext()
@@ -21,6 +21,10 @@ function init() {
   const groups = context.plugins.map((plugin) => document.getElementById(`${plugin.prefix}-group`)).filter(Boolean)
   machine.reorderInlines(groups)
   for (const group of groups) group.hidden = true
+  // Blocks of a form that came back with mistakes are as nameless as new ones.
+  for (const label of qsa(".order-machine .inline-related:not(.has_original, .empty-form) > h3 .inline_label")) {
+    label.textContent = context.messages.newItem
+  }
   regions.assignToInlines()
   for (const plugin of context.plugins) context.addPluginButton(plugin.prefix, plugin.button, true)
   regions.initTabs()
