@@ -73,9 +73,15 @@ class Batch:
         if not waiting:
             return
         here = {dot for dot, entry in log.known(waiting).items() if entry.state == Entry.State.APPLIED}
-        for slot in self.slots.values():
+        written = {
+            (op.model, op.token, write.key, dot)
+            for dot, changeset in log.changesets(here).items()
+            for op in changeset.head.ops
+            for write in op.writes
+        }
+        for key, slot in self.slots.items():
             if slot.dirty and here:
-                slot.row.forget(here)
+                slot.row.forget(lambda name, dot, key=key: (*key, name, dot) in written)  # type: ignore[misc]
 
     def save(self) -> None:
         """Write back what changed, and the digests of the scopes."""

@@ -10,6 +10,8 @@ from sync.models import ReplicatedModel
 class Asset(ReplicatedModel):
     """A file that pages show. The row replicates at once; the blob named by ``digest`` follows, and may not be here yet."""
 
+    without_rowid = True
+
     title = models.CharField(max_length=200)
     alt = models.CharField("alternative text", max_length=500, blank=True)
     filename = models.CharField(max_length=200)

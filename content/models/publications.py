@@ -40,6 +40,8 @@ class Publication(ReplicatedModel):
 class Redirect(ReplicatedModel):
     """A former address, such as that of an imported page, which leads to a page wherever that is now."""
 
+    without_rowid = True
+
     path = models.CharField(max_length=500, db_index=True, help_text="starts with a slash, ends without one")
     page = ReferenceField("content.Page", on_delete=models.CASCADE, related_name="redirects")
 

@@ -7,7 +7,7 @@ registers after Shapiro et al., "A comprehensive study of Convergent and Commuta
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import msgspec
@@ -55,10 +55,14 @@ class Row:
         """Apply a deletion that had seen the writes ``seen``."""
         self.deletes[dot] = frozenset(seen)
 
-    def forget(self, known: set[Dot]) -> None:
-        """Take out of ``gone`` what is applied here already (``known``): it will not come again."""
+    def forget(self, is_applied: Callable[[str, Dot], bool]) -> None:
+        """Take out of ``gone`` the writes that are applied here already: they will not come again.
+
+        ``is_applied(key, dot)`` says whether the changeset ``dot`` is applied and did write ``key`` of this row. What names a
+        changeset that wrote something else stays, or the state would hang on which of the two came first.
+        """
         for key in list(self.gone):
-            self._keep(key, set(self.heads[key]), self.gone[key] - known)
+            self._keep(key, set(self.heads[key]), {dot for dot in self.gone[key] if not is_applied(key, dot)})
 
     def waiting(self) -> set[Dot]:
         """All dots in ``gone``."""

@@ -29,7 +29,8 @@ class Event:
 
 def settle(row: Row, applied: list[Event]) -> Row:
     """Return ``row`` after forgetting what is known, as the database does at the end of a batch."""
-    row.forget({event.dot for event in applied})
+    written = {(key, event.dot) for event in applied for key, _ in event.writes}
+    row.forget(lambda key, dot: (key, dot) in written)
     return row
 
 

@@ -1,0 +1,64 @@
+"""The tests of this folder on PostgreSQL, in a session of their own; and the case that only exists there."""
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from django.db import connection, connections, transaction
+
+from content.models import Section
+from sync import log
+from tests.servers import PostgreSQL
+
+IS_POSTGRESQL = connection.vendor == "postgresql"
+
+
+@pytest.mark.postgresql
+@pytest.mark.skipif(IS_POSTGRESQL, reason="this is the session that the test starts")
+@pytest.mark.timeout(600)
+def test_everything_here_holds_on_postgresql(postgresql_server: PostgreSQL):
+    """Capture, receiving, trust: each promise is kept on both databases."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(Path(__file__).parent)]
+    environment = {**os.environ, "DATABASE_URL": postgresql_server.database()}
+    for name in [name for name in environment if name.startswith("PYTEST_")]:
+        del environment[name]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=580, cwd=Path(__file__).parents[2])
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    assert "test_sqlite" in done.stdout, "the tests about SQLite are skipped there, or this ran on SQLite again"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(not IS_POSTGRESQL, reason="only PostgreSQL lets two transactions write at once")
+def test_a_reader_between_two_commits_never_steps_over_a_number():
+    """The one that began to write first commits first, whatever the other is in a hurry for."""
+    began, may_commit, order = threading.Event(), threading.Event(), []
+
+    def write(name, wait):
+        try:
+            with transaction.atomic():
+                Section.objects.create(title=name)
+                began.set()
+                if wait:
+                    may_commit.wait(20)
+            order.append(name)
+        finally:
+            connections.close_all()
+
+    slow = threading.Thread(target=write, args=("slow", True))
+    slow.start()
+    began.wait(20)
+    quick = threading.Thread(target=write, args=("quick", False))
+    quick.start()
+    quick.join(0.5)
+    assert [changeset.head.seq for _, changeset in log.scan()] == []
+    may_commit.set()
+    slow.join()
+    quick.join()
+    assert order == ["slow", "quick"]
+    assert [(c.head.seq, entry.position) for entry, c in log.scan()] == sorted(
+        (c.head.seq, entry.position) for entry, c in log.scan()
+    )
+    assert [changeset.head.seq for _, changeset in log.scan()] == [1, 2]
