@@ -18,6 +18,7 @@ from sync import conf, signals
 logger = logging.getLogger(__name__)
 
 EVERYBODY = ""
+ENOUGH = 16  # messages in a queue, of which each is a hint to look at everything
 
 
 @lru_cache(maxsize=1)
@@ -37,9 +38,13 @@ def task() -> Any:
 
 
 def wake(peer: str = EVERYBODY) -> None:
-    """Ask the worker to exchange soon: with ``peer``, or with all whom a local change concerns."""
+    """Ask the worker to exchange soon: with ``peer``, or with all whom a local change concerns.
+
+    A queue that holds many messages needs no further one: whoever works it off will find this change too.
+    """
     try:
-        task()(peer)
+        if queue().pending_count() < ENOUGH:
+            task()(peer)
     except Exception as error:  # whatever the queue's trouble is, it is not the writer's
         logger.warning("the queue does not take a wake-up, the next sweep catches up: %s", error)
 
