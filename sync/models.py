@@ -15,6 +15,7 @@ __all__ = [
     "Contact",
     "Digest",
     "Entry",
+    "Invite",
     "Local",
     "MissingBlob",
     "Nonce",
@@ -149,6 +150,16 @@ class Claim(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["model", "value"], name="claim_by_value")]
+
+
+class Invite(models.Model):
+    """A one-time permission to join, given out by this master. The secret itself is not kept."""
+
+    secret_hash = models.CharField(primary_key=True, max_length=64)
+    role = models.CharField(max_length=10)
+    farm = models.CharField(max_length=32, blank=True)
+    expires = models.DateTimeField()
+    used_by = models.CharField(max_length=32, blank=True)
 
 
 class MissingBlob(models.Model):

@@ -37,12 +37,23 @@ def _enter(name: str, wanted: Open) -> str:
 
 
 def _pin(name: str, role: Role, url: str, key: str) -> str:
-    row = local.state()
     if role != Role.MASTER:
         raise NotAllowedError(
             f"{conf.name()} is a {conf.role()}: it pins the first master of the site and learns the others from it; "
             f"enter {name} with sync_trust on a master"
         )
+    return pin(name, url, key)
+
+
+def pin(name: str, url: str, key: str) -> str:
+    """Pin the root of the site, from which the trusted list follows; return "pinned" or "unchanged"."""
+    with transaction.atomic():
+        local.take_turn()
+        return _pin_root(name, url, key)
+
+
+def _pin_root(name: str, url: str, key: str) -> str:
+    row = local.state()
     if row.root_name and row.root_name != name:
         raise NeedsOperatorError(f"{row.root_name} is pinned as the root of the site; a replica has one root for life")
     if (row.root_key, row.root_url) == (key, url):

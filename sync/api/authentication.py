@@ -14,7 +14,9 @@ from rest_framework.request import Request
 
 from sync import conf, http_signatures, trusting
 from sync.api.problems import SyncProblem
-from sync.core.policy import Party
+from sync.core import signing
+from sync.core.policy import Party, Role
+from sync.core.token import REPLICA
 from sync.models import Nonce
 
 MAX_BODY = 64 << 20  # bytes of one request
@@ -26,6 +28,7 @@ class PeerUser:
 
     name: str
     party: Party
+    key: str
     is_authenticated: bool = True
 
 
@@ -36,8 +39,8 @@ class PeerAuthentication(BaseAuthentication):
         """Return the peer. Raises SyncProblem."""
         http = request._request
         body = _read(http)
-        peer, key = _claimed(http)
-        created, nonce = _verified(http, body, key)
+        peer = self.claimed(http)
+        created, nonce = _verified(http, body, peer.key)
         now, drift = int(time.time()), conf.max_clock_drift_ms() // 1000
         if abs(created - now) > drift:
             raise SyncProblem(401, "signature_stale", f"signed at {created}, it is {now} here; sign by this clock", now=now)
@@ -46,6 +49,10 @@ class PeerAuthentication(BaseAuthentication):
         _spend(f"{peer.name} {nonce}", 2 * drift)
         http.peer_body = body  # type: ignore[attr-defined]
         return peer, None
+
+    def claimed(self, http: HttpRequest) -> PeerUser:
+        """Return who the request says it is from, with the key that the trusted list has for that name."""
+        return _claimed(http)
 
     def authenticate_header(self, request: Request) -> str:
         """What is asked for: without it, DRF answers 403 where 401 is meant."""
@@ -62,12 +69,30 @@ def _read(http: HttpRequest) -> bytes:
     return http.read(length) if length else b""
 
 
-def _claimed(http: HttpRequest) -> tuple[PeerUser, str]:
-    """Return who the request says it is from, and the key of the trusted list for that name."""
+class NewcomerAuthentication(PeerAuthentication):
+    """Takes requests that are signed by the key that they bring: who joins is on no list yet."""
+
+    def claimed(self, http: HttpRequest) -> PeerUser:
+        """Return who the request says it is from, with the key that it names."""
+        key, name = _claimed_key(http), http.headers.get("sync-replica", "")
+        try:
+            signing.parse_key(key)
+        except ValueError as error:
+            raise SyncProblem(400, "malformed", str(error)) from None
+        if not REPLICA.fullmatch(name):
+            raise SyncProblem(400, "malformed", f"{name!r} is no name of a replica; one looks like EDGE07-LON")
+        return PeerUser(name, Party(Role.EDGE), key)
+
+
+def _claimed_key(http: HttpRequest) -> str:
     try:
-        claimed = http_signatures.key_id(http.headers)
+        return http_signatures.key_id(http.headers)
     except http_signatures.UnsignedError as error:
         raise SyncProblem(401, "signature_missing", f"{error}; sign it as docs/sync-protocol.md says") from None
+
+
+def _claimed(http: HttpRequest) -> PeerUser:
+    claimed = _claimed_key(http)
     name = http.headers.get("sync-replica", "")
     entry = trusting.current().entries.get(name)
     if entry is None:
@@ -76,7 +101,7 @@ def _claimed(http: HttpRequest) -> tuple[PeerUser, str]:
         raise SyncProblem(403, "replica_revoked", f"{name} was taken off the trusted list")
     if claimed != entry.open.key:
         raise SyncProblem(403, "key_unknown", f"the trusted list has another key for {name}")
-    return PeerUser(name, Party(entry.open.role, entry.open.farm)), entry.open.key
+    return PeerUser(name, Party(entry.open.role, entry.open.farm), claimed)
 
 
 def _verified(http: HttpRequest, body: bytes, key: str) -> tuple[int, str]:

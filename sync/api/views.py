@@ -11,12 +11,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from sync import blobs, conf, contacts, exchange, incoming, jobs, local, registers, trusting
-from sync.api.authentication import PeerAuthentication, PeerUser
+from sync import blobs, conf, contacts, exchange, incoming, invites, jobs, local, registers, trusting
+from sync.api.authentication import NewcomerAuthentication, PeerAuthentication, PeerUser
 from sync.api.problems import SyncProblem, as_response
 from sync.core import wire
 from sync.core.errors import IncompleteStreamError, MalformedError, RejectedError, TooLargeError
-from sync.core.policy import Verb, may
+from sync.core.policy import Role, Verb, may
+from sync.core.trust import Open
 from sync.models import MissingBlob
 from sync.receive import receive
 
@@ -179,6 +180,24 @@ def _number(request: Request, name: str) -> int:
     if not text.isdecimal():
         raise SyncProblem(400, "malformed", f"{name} is {text!r}; a number is needed")
     return int(text)
+
+
+class JoinView(PeerView):
+    """A new replica comes in by an invitation; its request is signed by the key that it brings."""
+
+    authentication_classes = [NewcomerAuthentication]
+
+    def post(self, request: Request) -> Response:
+        """Enter the newcomer on the trusted list."""
+        body, peer = self.json(request), self.peer(request)
+        try:
+            wanted = Open(Role(str(body.get("role"))), str(body.get("farm", "")), str(body.get("url", "")), peer.key)
+            invites.accept(str(body.get("secret", "")), peer.name, wanted)
+        except ValueError as error:
+            raise SyncProblem(400, "malformed", str(error)) from None
+        except RejectedError as error:
+            raise SyncProblem(403, error.code, str(error)) from None
+        return Response({"name": conf.name(), "trusted": peer.name})
 
 
 class WakeView(PeerView):
