@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+import httpx2
+
 from tests.cluster.harness import Replica
+from tests.content.editing import ADD, add_block, form_of
 
 SAMPLE = Path(__file__).resolve().parent.parent.parent / "content" / "samples" / "18f"
 Rows = dict[str, dict[str, dict[str, Any]]]
 
+PUBLISH = """
+from django.db import transaction
+from content.models import Block, Page, Section
+from content.publishing import publish
+with transaction.atomic():
+    section = Section.objects.order_by("token").first() or Section.objects.create(title="News")
+    page = Page.objects.create(title=title, section=section, authors=["Ada"])
+    Block.objects.create(parent=page, type="richtext", data={"html": f"<p>All about {title}.</p>"}, ordering="V")
+    publish(page, author="ada")
+answer = page.get_absolute_url()
+"""
 READ = """
 from sync.registry import all_specs
 answer = {
@@ -40,6 +55,28 @@ def orm(replica: Replica, code: str, **values: Any) -> Any:
     outcome = replica.manage("shell", "--no-imports", "--verbosity", "0", "--command", "\n".join(lines))
     assert outcome.code == 0, f"{replica.name}: {outcome.stdout}{outcome.stderr}"
     return json.loads(outcome.stdout.splitlines()[-1])
+
+
+def publish(replica: Replica, title: str) -> str:
+    """Write a page at ``replica`` and publish it, by the ORM; return its public address."""
+    return str(orm(replica, PUBLISH, title=title))
+
+
+def publish_by_form(client: httpx2.Client, title: str) -> str:
+    """Write a page in the editor and publish it, as a browser that is logged in; return its public address."""
+    form = form_of(client, ADD) | {"title": title, "_publish": ""}  # type: ignore[arg-type]
+    add_block(form, "richtext", html=f"<p>All about {title}.</p>")
+    answer = client.post(ADD, data=form)
+    assert answer.status_code == 302, answer.text
+    match = re.search(r'Published: <a href="([^"]+)">', client.get(answer.headers["location"]).text)
+    assert match, f"the editor does not say that {title!r} was published"
+    return match[1]
+
+
+def shows(replica: Replica, path: str, title: str) -> bool:
+    """Say whether readers of ``replica`` find the page ``title`` at ``path``."""
+    answer = replica.get(path)
+    return answer.status_code == 200 and f"All about {title}." in answer.text
 
 
 def rows(replica: Replica) -> Rows:
