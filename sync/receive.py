@@ -15,6 +15,7 @@ from sync.admission import judge, readmit, release
 from sync.core import signing
 from sync.core.changeset import ChainKey, Changeset
 from sync.core.clock import Timestamp
+from sync.core.errors import SyncError
 from sync.core.policy import TRUST, is_entitled
 from sync.core.trust import TrustList
 from sync.core.wire import Frame
@@ -40,9 +41,12 @@ class Receipt:
         self.refused[code] = self.refused.get(code, 0) + 1
 
 
-def receive(frames: Iterable[Frame]) -> Receipt:
-    """Apply ``frames`` in batches, each in a transaction of its own. What was applied stays, also where a later frame fails."""
-    receipt = Receipt()
+def receive(frames: Iterable[Frame], receipt: Receipt | None = None) -> Receipt:
+    """Apply ``frames`` in batches, each in a transaction of its own. What came stays, also where a later frame fails.
+
+    A caller who wants to know what came before a failure hands in the ``receipt`` that is filled.
+    """
+    receipt = receipt or Receipt()
     for batch in _batches(frames):
         with transaction.atomic():
             local.take_turn()
@@ -53,16 +57,23 @@ def receive(frames: Iterable[Frame]) -> Receipt:
 
 
 def _batches(frames: Iterable[Frame]) -> Iterator[list[Frame]]:
+    """Yield frames in batches. Where the stream fails, what came is a batch first: or a bad line would never bring anything."""
     batch: list[Frame] = []
     count = size = 0
-    for frame in frames:
-        batch.append(frame)
-        count, size = count + len(frame.changesets), size + len(frame.raw)
-        if count >= BATCH_CHANGESETS or size >= BATCH_BYTES:
-            yield batch
-            batch, count, size = [], 0, 0
+    failure: SyncError | None = None
+    try:
+        for frame in frames:
+            batch.append(frame)
+            count, size = count + len(frame.changesets), size + len(frame.raw)
+            if count >= BATCH_CHANGESETS or size >= BATCH_BYTES:
+                yield batch
+                batch, count, size = [], 0, 0
+    except SyncError as error:
+        failure = error
     if batch:
         yield batch
+    if failure is not None:
+        raise failure
 
 
 class _Inbox:
@@ -73,7 +84,8 @@ class _Inbox:
         self.trust: TrustList = trusting.current()
         self.me = trusting.me()
         self.wall = local.wall_ms()
-        self.chains: dict[ChainKey, Chain] = {}
+        self.keys: dict[ChainKey, str] = {}
+        self.chains: dict[ChainKey, int] = {}  # rows, made only for what is accepted
         self.places: dict[bytes, tuple[ChainKey, int, Timestamp, int]] = {}  # what may be a parent: chain, seq, stamp, state
 
     def take(self, frames: Sequence[Frame]) -> int:
@@ -139,14 +151,19 @@ class _Inbox:
 
     def _key(self, chain: ChainKey) -> str | None:
         """The key of a chain: bound to its incarnation for life once it is known, else as the trusted list says."""
-        if chain not in self.chains:
+        if chain not in self.keys:
             known = Chain.objects.filter(name=chain.name, incarnation=chain.incarnation).first()
             entry = self.trust.entries.get(chain.name)
             key = known.key if known else entry.key_for(chain.incarnation) if entry else None
             if key is None:
                 return None
-            self.chains[chain] = log.chain(chain, key)
-        return self.chains[chain].key
+            self.keys[chain] = key
+        return self.keys[chain]
+
+    def _row(self, chain: ChainKey) -> int:
+        if chain not in self.chains:
+            self.chains[chain] = log.chain(chain, self.keys[chain]).pk
+        return self.chains[chain]
 
     def _vouched(self, changesets: Sequence[Changeset]) -> set[bytes]:
         """Those under a good signature. One at the end of a run vouches for all before it; where it is bad, the next before it."""
@@ -158,7 +175,7 @@ class _Inbox:
             while walk in by_dot and walk not in vouched:
                 changeset = by_dot[walk]
                 prev = bytes.fromhex(changeset.head.prev) if changeset.head.prev else None
-                key = signing.parse_key(self.chains[changeset.head.chain].key)
+                key = signing.parse_key(self.keys[changeset.head.chain])
                 if signing.is_signed_by(key, changeset.id, changeset.signature):
                     while walk in by_dot and walk not in vouched:
                         vouched.add(walk)
@@ -176,7 +193,7 @@ class _Inbox:
         else:
             state, reason = judge(self.trust, changeset)
         self.places[changeset.dot] = (head.chain, head.seq, head.stamp, state)
-        return log.Record(changeset, self.chains[head.chain].pk, state, reason)
+        return log.Record(changeset, self._row(head.chain), state, reason)
 
     def _append(self, frames: Sequence[Frame], accepted: Mapping[bytes, log.Record]) -> None:
         """Append to the log, frame by frame; a frame of which everything is new is kept as it came."""

@@ -14,7 +14,7 @@ from django.db import transaction
 from sync import admission, blobs, conf, contacts, exchange, incoming, local, trusting
 from sync.client import Peer
 from sync.core import wire
-from sync.core.errors import IncompleteStreamError, NeedsOperatorError, NotAllowedError, SyncError
+from sync.core.errors import IncompleteStreamError, NeedsOperatorError, NotAllowedError, SyncError, WrongBlobError
 from sync.core.policy import Party, Verb, may
 from sync.models import MissingBlob
 from sync.receive import Receipt, receive
@@ -158,12 +158,12 @@ class _Exchange:
     def _pull(self, mine: list[exchange.TipAt]) -> None:
         body = orjson.dumps({"have": exchange.tips_as_json(mine)})
         with self.client.send("POST", "pull", body) as response:
-            reader = _Stream(wire.frames(self.client.chunks(response)))
+            reader, receipt = _Stream(wire.frames(self.client.chunks(response))), Receipt()
             try:
-                receipt = receive(self._watched(reader))
+                receive(self._watched(reader), receipt)
             finally:
                 self.result.received += reader.count
-            self._take(receipt)
+                self._take(receipt)
         reader.check()
         contacts.saw(self.peer.name, exchange.tips_between(self.me, self.peer.party))
 
@@ -206,12 +206,17 @@ class _Exchange:
             yield b"".join(frames), count
 
     def _fetch_blobs(self) -> None:
+        wrong: list[str] = []
         for digest in list(MissingBlob.objects.values_list("digest", flat=True)):
             try:
                 self._fetch_blob(digest)
+            except blobs.BlobError as error:  # one bad file keeps no other from coming
+                wrong.append(str(error))
             except SyncError as error:
                 if error.code != "blob_absent":
                     raise
+        if wrong:
+            raise WrongBlobError(f"the media of {self.peer.name} are damaged; mend them there: {'; '.join(wrong)}")
 
     def _fetch_blob(self, digest: str) -> None:
         if blobs.has(digest):
@@ -262,10 +267,18 @@ class _Stream:
 
 
 def _in_pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield ``chunks`` in larger pieces. Where they fail, what came is a piece first, so that it is not fetched again."""
     held = bytearray()
-    for chunk in chunks:
-        held += chunk
-        if len(held) >= blobs.PIECE:
-            yield bytes(held)
-            held.clear()
-    yield bytes(held)
+    failure: SyncError | None = None
+    try:
+        for chunk in chunks:
+            held += chunk
+            if len(held) >= blobs.PIECE:
+                yield bytes(held)
+                held.clear()
+    except SyncError as error:
+        failure = error
+    if held or failure is None:
+        yield bytes(held)
+    if failure is not None:
+        raise failure

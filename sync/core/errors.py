@@ -63,6 +63,12 @@ class NeedsOperatorError(SyncError):
     code = "needs_operator"
 
 
+class WrongBlobError(NeedsOperatorError):
+    """A peer hands out other bytes than those that a blob's name says; they were dropped."""
+
+    code = "blob_wrong"
+
+
 class PeerRefusedError(NeedsOperatorError):
     """The peer answered with a refusal; ``code`` is the peer's own."""
 

@@ -10,6 +10,7 @@ with Cluster(tmp_path) as cluster:
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from tests.servers import eventually, free_port
 
 USERNAME, PASSWORD = "alice", "tide-on-the-thames"
 
-__all__ = ["PASSWORD", "USERNAME", "Cluster", "Replica", "eventually"]
+__all__ = ["PASSWORD", "USERNAME", "Cluster", "Replica", "each", "eventually"]
 
 
 @dataclass
@@ -78,6 +79,12 @@ def csrf_token(html: str) -> str:
     return match[1]
 
 
+def each(replicas: Sequence[Replica], work: Callable[[Replica], object]) -> list[object]:
+    """Do the work for all replicas at once; the first error is raised after all have ended."""
+    with ThreadPoolExecutor(max(1, len(replicas))) as pool:
+        return list(pool.map(work, replicas))
+
+
 class Cluster:
     """Replicas under one folder. Whatever was started has ended when the ``with`` block is left, even by an error."""
 
@@ -108,18 +115,28 @@ class Cluster:
         replica.make_account()
         return replica
 
+    def prepare(self, accounts: bool = False) -> None:
+        """Bring all replicas that ``make`` made to where they can start: databases, keys exchanged, and accounts if wanted."""
+        each(self.replicas, lambda replica: replica.must("migrate", "--verbosity", "0"))
+        if accounts:
+            each(self.replicas, lambda replica: replica.make_account())
+        self.introduce()
+
     def introduce(self) -> None:
         """Exchange keys: the first master trusts everybody, everybody pins that master."""
         root = next(replica for replica in self.replicas if replica.role == "master")
-        keys = {replica.name: str(replica.command("sync_identity")["key"]) for replica in self.replicas}
-        for replica in self.replicas:
-            if replica is not root:
-                root.trust(replica, keys[replica.name])
-                replica.trust(root, keys[root.name])
+        found = each(self.replicas, lambda replica: replica.command("sync_identity")["key"])
+        keys = {replica.name: str(key) for replica, key in zip(self.replicas, found, strict=True)}
+
+        def trust(replica: Replica) -> None:
+            for other in self.replicas if replica is root else [root]:
+                if other is not replica:
+                    replica.trust(other, keys[other.name])
+
+        each(self.replicas, trust)
 
     def start(self, workers: bool = True) -> None:
         """Start the web servers of all, and their sync workers unless told otherwise."""
-        with ThreadPoolExecutor(max(1, len(self.replicas))) as pool:
-            list(pool.map(lambda replica: replica.start_web(), self.replicas))
+        each(self.replicas, lambda replica: replica.start_web())
         for replica in self.replicas if workers else []:
             replica.start_worker()

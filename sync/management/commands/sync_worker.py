@@ -15,6 +15,7 @@ from sync.core.errors import SyncError
 
 logger = logging.getLogger(__name__)
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 MAX_DELAY = 0.25  # seconds between two looks into a quiet queue
 
 
@@ -29,13 +30,16 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run a consumer of wake-ups beside the sweep, until a signal asks to stop."""
         stop = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stop.set())
         jobs.task()
         consumer = jobs.queue().create_consumer(
             workers=1, periodic=False, initial_delay=0.02, backoff=1.3, max_delay=MAX_DELAY, check_worker_health=True
         )
+        # The consumer sets handlers of its own when it starts, which know nothing of the sweep; ours come after them.
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         consumer.start()
+        for number in SIGNALS:
+            signal.signal(number, lambda *_: stop.set())
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         logger.info("%s exchanges every %g s and at once on a change", conf.name(), conf.interval())
         try:
             while not stop.is_set():

@@ -1,0 +1,72 @@
+"""One field written at two edges at once: everybody shows the same value, and the other one is not lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.acts import digest, log, orm, pull, rows
+from tests.cluster.harness import Cluster, Replica, each
+
+pytestmark = pytest.mark.cluster
+
+SIBLINGS = """
+from sync.core.register import Row
+from sync.models import Register
+from sync.registers import RowKey
+from sync.values import Values
+row = Row.decode(bytes(Register.objects.get(model="content.section", token=token).state))
+values = Values()
+answer = sorted(values.value(RowKey("content.section", token), "title", dot) for dot in row.heads["title"])
+"""
+MAKE = """
+from content.models import Section
+answer = [Section.objects.create(title=title).token for title in ("One field", "Two fields")]
+"""
+WRITE = """
+from content.models import Section
+for token, fields in changes.items():
+    section = Section.objects.get(pk=token)
+    for name, value in fields.items():
+        setattr(section, name, value)
+    section.save()
+"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Replica]]:
+    """A master and two edges of a farm that serve, and exchange only when they are told to."""
+    with Cluster(tmp_path_factory.mktemp("concurrent")) as cluster:
+        cluster.make("MASTER01", "master")
+        cluster.make("EDGE01", "edge", farm="thames")
+        cluster.make("EDGE02", "edge", farm="thames")
+        cluster.prepare()
+        cluster.start(workers=False)
+        yield cluster.replicas
+
+
+def test_both_values_survive_and_everybody_shows_the_same(site: list[Replica]) -> None:
+    """After the exchange all three show one of the two values, hold the other, count one conflict, and have equal digests."""
+    master, *edges = site
+    same, apart = orm(master, MAKE)
+    each(edges, lambda edge: pull(edge, master.name))
+    changes = [
+        {same: {"title": "Ebb"}, apart: {"title": "Renamed"}},
+        {same: {"title": "Flood"}, apart: {"description": "Described"}},
+    ]
+    for edge, change in zip(edges, changes, strict=True):
+        orm(edge, WRITE, changes=change)
+    assert [edge.command("sync_status")["conflicts"] for edge in edges] == [0, 0]
+
+    edges[0].command("sync_push", edges[1].name)
+    edges[1].command("sync_push", edges[0].name)
+    pull(master)
+
+    assert len({digest(replica) for replica in site}) == 1
+    assert len({tuple(log(replica)) for replica in site}) == 1
+    shown = [rows(replica)["content.section"] for replica in site]
+    assert len({state[same]["title"] for state in shown}) == 1 and shown[0][same]["title"] in ("Ebb", "Flood")
+    assert {(state[apart]["title"], state[apart]["description"]) for state in shown} == {("Renamed", "Described")}
+    assert [orm(replica, SIBLINGS, token=same) for replica in site] == [["Ebb", "Flood"]] * 3
+    assert [replica.command("sync_status")["conflicts"] for replica in site] == [1, 1, 1]
