@@ -15,6 +15,7 @@ from sync.admission import judge, readmit, release
 from sync.core import signing
 from sync.core.changeset import ChainKey, Changeset
 from sync.core.clock import Timestamp
+from sync.core.errors import SyncError
 from sync.core.policy import TRUST, is_entitled
 from sync.core.trust import TrustList
 from sync.core.wire import Frame
@@ -53,14 +54,20 @@ def receive(frames: Iterable[Frame]) -> Receipt:
 
 
 def _batches(frames: Iterable[Frame]) -> Iterator[list[Frame]]:
+    """Yield frames by the batch. Where the stream breaks off, the whole frames before the break come first, then the error."""
     batch: list[Frame] = []
     count = size = 0
-    for frame in frames:
-        batch.append(frame)
-        count, size = count + len(frame.changesets), size + len(frame.raw)
-        if count >= BATCH_CHANGESETS or size >= BATCH_BYTES:
+    try:
+        for frame in frames:
+            batch.append(frame)
+            count, size = count + len(frame.changesets), size + len(frame.raw)
+            if count >= BATCH_CHANGESETS or size >= BATCH_BYTES:
+                yield batch
+                batch, count, size = [], 0, 0
+    except SyncError:
+        if batch:
             yield batch
-            batch, count, size = [], 0, 0
+        raise
     if batch:
         yield batch
 
@@ -84,15 +91,22 @@ class _Inbox:
         self._load_parents(everything)
         new = {changeset.dot: changeset for changeset in everything if changeset.dot not in held}
         count = 0
-        # The trusted list first: it decides what the rest may do.
-        for wanted in (True, False):
-            part = [c for c in new.values() if (c.head.scope == TRUST) is wanted]
+        for part, is_trust in self._parts(list(new.values())):
             accepted = self._accept(part)
             if accepted:
                 self._append(frames, accepted)
-                self._apply(accepted, is_trust=wanted)
+                self._apply(accepted, is_trust)
             count += len(accepted)
         return count
+
+    def _parts(self, new: Sequence[Changeset]) -> Iterator[tuple[list[Changeset], bool]]:
+        """Yield the trusted list first, which decides what the rest may do; a master that it enters writes on from there."""
+        waiting = [changeset for changeset in new if changeset.head.scope == TRUST]
+        while known := [changeset for changeset in waiting if self._key(changeset.head.chain) is not None]:
+            yield known, True
+            done = {changeset.dot for changeset in known}
+            waiting = [changeset for changeset in waiting if changeset.dot not in done]
+        yield [*waiting, *(changeset for changeset in new if changeset.head.scope != TRUST)], False
 
     def _load_parents(self, changesets: Sequence[Changeset]) -> None:
         parents = log.known({bytes.fromhex(c.head.prev) for c in changesets if c.head.prev})
@@ -130,6 +144,8 @@ class _Inbox:
             return "scope_not_entitled"
         if self._key(head.chain) is None:
             return "origin_unknown"
+        if not changeset.is_complete:
+            return "value_missing"
         if head.prev is None:
             return None
         parent = self.places.get(bytes.fromhex(head.prev))
@@ -145,8 +161,15 @@ class _Inbox:
             key = known.key if known else entry.key_for(chain.incarnation) if entry else None
             if key is None:
                 return None
-            self.chains[chain] = log.chain(chain, key)
+            same = Chain.objects.filter(name=chain.name, incarnation=chain.incarnation, scope=chain.scope).first()
+            self.chains[chain] = same or Chain(**chain._asdict(), key=key)
         return self.chains[chain].key
+
+    def _number(self, chain: ChainKey) -> int:
+        """The number of a chain here; one is given out only where something of the chain was accepted."""
+        if self.chains[chain].pk is None:
+            self.chains[chain].save()
+        return int(self.chains[chain].pk)
 
     def _vouched(self, changesets: Sequence[Changeset]) -> set[bytes]:
         """Those under a good signature. One at the end of a run vouches for all before it; where it is bad, the next before it."""
@@ -176,7 +199,7 @@ class _Inbox:
         else:
             state, reason = judge(self.trust, changeset)
         self.places[changeset.dot] = (head.chain, head.seq, head.stamp, state)
-        return log.Record(changeset, self.chains[head.chain].pk, state, reason)
+        return log.Record(changeset, self._number(head.chain), state, reason)
 
     def _append(self, frames: Sequence[Frame], accepted: Mapping[bytes, log.Record]) -> None:
         """Append to the log, frame by frame; a frame of which everything is new is kept as it came."""
