@@ -188,7 +188,7 @@ def _check(head: Head) -> None:
         raise MalformedError(f"{where}: only the first of a chain has no previous one")
     if min(head.clock) < 0 or max(head.clock) >= MAX_NUMBER:
         raise MalformedError(f"{where}: its clock is out of range")
-    if any(not _is_dot(ref) for ref in (*head.refs, *([head.prev] if head.prev else ()))):
+    if any(not is_dot(ref) for ref in (*head.refs, *([head.prev] if head.prev else ()))):
         raise MalformedError(f"{where}: a reference is not 32 hex digits")
     count = len(head.refs)
     for op in head.ops:
@@ -210,7 +210,8 @@ def _check_value(where: str, write: Write) -> None:
         raise MalformedError(f"{where}: {write.field!r} is no name of a field")
 
 
-def _is_dot(text: str) -> bool:
+def is_dot(text: Any) -> bool:
+    """Say whether ``text`` is a dot as it stands in JSON: 32 hex digits."""
     return _is_hex(text, 2 * DOT_BYTES)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -149,8 +150,8 @@ class Store:
         for c in self.held.values():
             for model, subject, writes, *_ in c.head["ops"] if c.chain[2] == "trust" else ():
                 for field, _, value, over, *_ in writes:
-                    if model == "sync.trust" and field == "entry":
-                        entry = c.said(value)
+                    entry = c.said(value) if model == "sync.trust" and field == "entry" else None
+                    if _is_entry(entry):
                         yield {"writer": c.chain[0], "at": c, "subject": subject, "entry": entry, "over": c.refs(over)}
 
     def _is_master(self, found: dict[str, dict[str, Any]], write: dict[str, Any]) -> bool:
@@ -182,6 +183,17 @@ class Store:
         """Return the last changeset of a chain that is not forked."""
         ends = [self.held[dot] for *key, _, dot in self.tips() if tuple(key) == chain]
         return ends[0] if ends else None
+
+
+def _is_entry(entry: Any) -> bool:
+    try:
+        places = [*entry["closed"].values(), *([entry["open"]] if entry["open"] else [])]
+        tips = [tip for closed in entry["closed"].values() for tip in closed["tips"] or ()]
+        keys = [base64.b64decode(place["key"].removeprefix("ed25519:"), validate=True) for place in places]
+        roles = {place["role"] for place in places} <= {"master", "node", "edge"}
+        return roles and all(len(key) == 32 for key in keys) and all(len(bytes.fromhex(tip)) == 16 for tip in tips)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return False
 
 
 def _shown(writes: list[dict[str, Any]]) -> dict[str, Any]:
