@@ -132,9 +132,10 @@ def _shown(writes: list[TrustWrite]) -> TrustEntry:
 def parse_entry(value: Any) -> TrustEntry:
     """Return the entry of a JSON value. Raises ValueError (of which msgspec.ValidationError is one) for what is no entry."""
     entry = msgspec.convert(value, TrustEntry)
-    for place in (*entry.closed.values(), *([entry.open] if entry.open else [])):
-        parse_key(place.key)
+    if entry.open is not None:
+        parse_key(entry.open.key)
     for closed in entry.closed.values():
+        parse_key(closed.key)
         if not all(is_dot(tip) for tip in closed.tips or ()):
             raise ValueError("a closing tip is not 32 hex digits")
     return entry

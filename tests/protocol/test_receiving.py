@@ -16,7 +16,7 @@ from sync.core import trust, wire
 from sync.core.changeset import MAX_VALUE_BYTES, detach
 from sync.core.errors import IncompleteStreamError, TooLargeError
 from sync.core.policy import Role
-from sync.models import Chain, Entry
+from sync.models import Chain, Claim, Entry
 from sync.receive import Receipt, receive
 from tests.protocol.changesets import DOMAIN, Changeset, Draft, key_text, pack, sha256
 
@@ -130,6 +130,7 @@ def test_claim_that_is_no_address_stops_nothing(slug: Any) -> None:
     assert take(odd, good).applied == 2
     assert section(2) in sections()
     assert claims.owner("content.section", "tide-2") == section(2)
+    assert not Claim.objects.filter(token=section(1)).exists()
 
 
 def test_value_that_is_no_json_stops_nothing() -> None:
