@@ -83,20 +83,19 @@ def alive(found: Rows, model: str) -> dict[str, Row]:
 
 def digest(changesets: list[Changeset]) -> str:
     """Return the digest of content."""
-    here = {changeset.dot for changeset in changesets}
     total = 0
     for (model, token), row in rows(changesets).items():
-        state = msgspec.msgpack.encode(_state(row, here))
+        state = msgspec.msgpack.encode(_state(row))
         total += int.from_bytes(hashlib.sha256(f"{model}|{token}|".encode() + state).digest(), "big")
     return f"{total % (1 << 256):064x}"
 
 
-def _state(row: Row, here: set[str]) -> list[Any]:
+def _state(row: Row) -> list[Any]:
     names = {key: key[0] if key[1] is None else f"{key[0]}/{key[1]}" for key in row.writes}
     groups: dict[tuple[bytes, ...], list[str]] = defaultdict(list)
     for key in sorted(names, key=lambda key: names[key]):
         groups[tuple(_dots(row.heads(key)))].append(names[key])
-    gone = {names[key]: _dots(row.gone[key] - here) for key in names}
+    gone = {names[key]: _dots(row.gone[key] - row.writes[key].keys()) for key in names}
     return [
         [[list(heads), keys] for heads, keys in groups.items()],
         sorted(names[key] for key in row.latest),

@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 HISTORY = """
 from django.db import transaction
 from content.models import Block, Page, Section
-for number in range(450):
+for number in range(600):
     Section.objects.create(title=f"Section {number}")
 pages = list(Page.objects.order_by("token"))
 for title in ("First new title", "Second new title"):
@@ -210,7 +210,7 @@ def test_wrong_clock_is_put_right_by_the_answer(client: Client, master: Replica)
 
 
 @pytest.fixture(scope="module")
-def page(client: Client, sibling: Replica) -> str:
+def token(client: Client, sibling: Replica) -> str:
     """The token of a page that the client has made and pushed to its sibling, once that has learned of it."""
     with pytest.raises(Refused) as refused:
         client.push(peer(sibling))
@@ -245,41 +245,41 @@ def new_page(client: Client, draft: Draft) -> list[Any]:
     ]
 
 
-def test_page_of_the_client_appears_at_its_sibling(client: Client, sibling: Replica, page: str) -> None:
+def test_page_of_the_client_appears_at_its_sibling(client: Client, sibling: Replica, token: str) -> None:
     """What the client has signed and pushed is a row of the sibling, as the client itself derives it."""
-    assert pages_of(sibling)[page] == "Low tide"
+    assert pages_of(sibling)[token] == "Low tide"
     assert pages_of(sibling) == titles(client)
     assert client.ask(peer(sibling), "GET", "hello")["digest"] == rows.digest(client.store.counting())
     assert client.push(peer(sibling))["received"] == 0, "once there, nothing is lacking"
 
 
 def test_page_of_the_client_reaches_the_master_by_its_sibling(
-    client: Client, master: Replica, sibling: Replica, page: str
+    client: Client, master: Replica, sibling: Replica, token: str
 ) -> None:
     """The master, which never talks to the client, pulls its page from the sibling, under the client's own signature."""
     (result,) = master.command("sync_pull", sibling.name)["peers"]
     assert (result["ok"], result["applied"]) == (True, 1)
-    assert pages_of(master)[page] == "Low tide"
+    assert pages_of(master)[token] == "Low tide"
     assert master.command("sync_status")["quarantined"] == 0
     assert client.store.summary() == client.ask(peer(master), "GET", "hello")["summary"]
 
 
-def test_two_titles_at_once_show_the_same_one_everywhere(client: Client, sibling: Replica, page: str) -> None:
+def test_two_titles_at_once_show_the_same_one_everywhere(client: Client, sibling: Replica, token: str) -> None:
     """A title written at both places at once has two heads at both, and both show the same."""
-    change = f"from content.models import Page; page = Page.objects.get(pk={page!r}); page.title = 'High tide'; page.save()"
+    change = f"from content.models import Page; page = Page.objects.get(pk={token!r}); page.title = 'High tide'; page.save()"
     sibling.must("shell", "-c", change)
-    row, draft = rows.rows(client.store.counting())["content.page", page], Draft()
-    draft.ops.append(["content.page", page, [draft.write("title", "Ebb tide", over=row.heads(("title", None)))]])
+    row, draft = rows.rows(client.store.counting())["content.page", token], Draft()
+    draft.ops.append(["content.page", token, [draft.write("title", "Ebb tide", over=row.heads(("title", None)))]])
     client.write(draft)
     assert client.push(peer(sibling))["applied"] == 1
     assert client.pull(peer(sibling))
-    row = rows.rows(client.store.counting())["content.page", page]
+    row = rows.rows(client.store.counting())["content.page", token]
     assert sorted(row.siblings(("title", None))) == ["Ebb tide", "High tide"]
-    assert pages_of(sibling)[page] == titles(client)[page] == row.siblings(("title", None))[0]
+    assert pages_of(sibling)[token] == titles(client)[token] == row.siblings(("title", None))[0]
     assert client.ask(peer(sibling), "GET", "hello")["digest"] == rows.digest(client.store.counting())
 
 
-def test_bad_changesets_are_refused_one_by_one(client: Client, sibling: Replica, page: str) -> None:
+def test_bad_changesets_are_refused_one_by_one(client: Client, sibling: Replica, token: str) -> None:
     """Each mistake has its code, stops nothing else in the body, and leaves nothing behind."""
     to, before = peer(sibling), client.ask(peer(sibling), "GET", "tips")["tips"]
     last = client.store.chain_end((client.name, client.incarnation, "all"))
@@ -287,7 +287,7 @@ def test_bad_changesets_are_refused_one_by_one(client: Client, sibling: Replica,
     common = {"name": client.name, "incarnation": client.incarnation, "scope": "all", "author": "", "schema": "1"}
     head = {**common, "seq": last.head["seq"] + 1, "prev": last.dot, "clock": [last.head["clock"][0] + 1, 0]}
     beside = Draft()
-    beside.ops.append(["content.page", page, [beside.write("title", {"no": "title"})]])
+    beside.ops.append(["content.page", token, [beside.write("title", {"no": "title"})]])
     whole = beside.sign(client.key, **{**head, "clock": [head["clock"][0] + 1, 0]})
     wrong = {
         "bad_signature": Draft().sign(Ed25519PrivateKey.generate(), **head),
@@ -309,7 +309,7 @@ def test_bad_changesets_are_refused_one_by_one(client: Client, sibling: Replica,
     assert client.ask(to, "GET", "tips")["tips"] == before
 
 
-def test_blob_of_the_client_is_taken_in_pieces(client: Client, sibling: Replica, page: str) -> None:
+def test_blob_of_the_client_is_taken_in_pieces(client: Client, sibling: Replica, token: str) -> None:
     """A blob is wanted once a row names it, is handed over in pieces, and is served only when it is whole."""
     to, content = peer(sibling), secrets.token_bytes(3000)
     digest = hashlib.sha256(content).hexdigest()
@@ -317,8 +317,8 @@ def test_blob_of_the_client_is_taken_in_pieces(client: Client, sibling: Replica,
     draft, now = Draft(), time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
     fields = {"title": "Stairs", "alt": "", "filename": "stairs.bin", "digest": digest, "size": 3000, "created": now}
     fields |= {"content_type": "application/octet-stream", "width": None, "height": None}
-    token = f"{client.name}-18QX-7K2M9QXW-{time.strftime('%d%m%y%H%M%S', time.gmtime())}"
-    draft.ops.append(["content.asset", token, [draft.write(name, value) for name, value in fields.items()]])
+    asset = f"{client.name}-18QX-7K2M9QXW-{time.strftime('%d%m%y%H%M%S', time.gmtime())}"
+    draft.ops.append(["content.asset", asset, [draft.write(name, value) for name, value in fields.items()]])
     client.write(draft)
     assert digest in client.push(to)["blobs_missing"]
     client.ask(to, "PUT", f"blobs/{digest}?offset=0&total=3000", content[:1000], "application/octet-stream")
