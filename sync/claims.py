@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sync.core.changeset import Changeset
+from sync.core.changeset import Changeset, Write
 from sync.db import sql
 from sync.models import Claim
 from sync.registry import spec_of
 
 TABLE = Claim._meta.db_table
+MAX_LENGTH = 500  # of a value that can be claimed
 
 
 def note(changesets: Iterable[Changeset]) -> None:
@@ -23,9 +24,20 @@ def note(changesets: Iterable[Changeset]) -> None:
             model = spec_of(op.model)
             for write in op.writes if model else ():
                 field = model.fields.get(write.field) if model else None
-                if field is not None and field.policy == "claim":
-                    rows.append((op.model, str(changeset.value(write)), op.token, *changeset.head.clock, changeset.dot))
+                value = _said(changeset, write) if field is not None and field.policy == "claim" else None
+                if value is not None:
+                    rows.append((op.model, value, op.token, *changeset.head.clock, changeset.dot))
     sql.insert(TABLE, ("model", "value", "token", "ms", "counter", "dot"), rows)
+
+
+def _said(changeset: Changeset, write: Write) -> str | None:
+    """The text that a write claims; None for what is no text that could be an address."""
+    try:
+        value = changeset.value(write)
+    except (KeyError, ValueError):
+        return None
+    fits = isinstance(value, str) and 0 < len(value) <= MAX_LENGTH and value.isprintable()
+    return value if fits else None
 
 
 def forget(dots: Iterable[bytes]) -> None:

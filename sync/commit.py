@@ -9,8 +9,9 @@ from typing import Any
 from django.db import transaction
 
 from sync import capture, claims, conf, keys, local, log, signals
-from sync.core import signing
+from sync.core import signing, wire
 from sync.core.changeset import ChainKey, Changeset, Head, Op, Write, decode, detach, encode
+from sync.core.errors import TooLargeError
 from sync.difference import Change, RowChange, row_change
 from sync.fold import fold
 from sync.models import Entry, Tip
@@ -134,8 +135,11 @@ def make(scope: str, draft: Draft) -> Changeset:
 
 
 def sign(head: Head, texts: Sequence[bytes]) -> Changeset:
-    """Return ``head`` as a signed changeset."""
+    """Return ``head`` as a signed changeset. Raises TooLargeError for what no receiver would take."""
     raw = encode(head)
+    size = len(raw) + sum(map(len, texts))
+    if size > wire.MAX_CHANGESET_BYTES:
+        raise TooLargeError(f"one transaction writes {size} bytes; split it: the bound is {wire.MAX_CHANGESET_BYTES}")
     unsigned = decode(raw, b"", texts)
     signature = signing.sign_changeset(keys.private(), unsigned.id)
     return Changeset(raw, signature, unsigned.head, unsigned.id, unsigned.values)

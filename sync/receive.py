@@ -96,15 +96,22 @@ class _Inbox:
         self._load_parents(everything)
         new = {changeset.dot: changeset for changeset in everything if changeset.dot not in held}
         count = 0
-        # The trusted list first: it decides what the rest may do.
-        for wanted in (True, False):
-            part = [c for c in new.values() if (c.head.scope == TRUST) is wanted]
+        for part, is_trust in self._parts(list(new.values())):
             accepted = self._accept(part)
             if accepted:
                 self._append(frames, accepted)
-                self._apply(accepted, is_trust=wanted)
+                self._apply(accepted, is_trust)
             count += len(accepted)
         return count
+
+    def _parts(self, new: Sequence[Changeset]) -> Iterator[tuple[list[Changeset], bool]]:
+        """Yield the trusted list first, which decides what the rest may do; a master that it enters writes on from there."""
+        waiting = [changeset for changeset in new if changeset.head.scope == TRUST]
+        while known := [changeset for changeset in waiting if self._key(changeset.head.chain) is not None]:
+            yield known, True
+            done = {changeset.dot for changeset in known}
+            waiting = [changeset for changeset in waiting if changeset.dot not in done]
+        yield [*waiting, *(changeset for changeset in new if changeset.head.scope != TRUST)], False
 
     def _load_parents(self, changesets: Sequence[Changeset]) -> None:
         parents = log.known({bytes.fromhex(c.head.prev) for c in changesets if c.head.prev})
@@ -142,6 +149,8 @@ class _Inbox:
             return "scope_not_entitled"
         if self._key(head.chain) is None:
             return "origin_unknown"
+        if not changeset.is_complete:
+            return "value_missing"
         if head.prev is None:
             return None
         parent = self.places.get(bytes.fromhex(head.prev))

@@ -52,8 +52,8 @@ class PeerView(APIView):
             return response
         document = as_response(exc)
         document.status_code = response.status_code
-        if response.has_header("WWW-Authenticate"):
-            document["WWW-Authenticate"] = response["WWW-Authenticate"]
+        if document.status_code == 401:
+            document["WWW-Authenticate"] = PeerAuthentication().authenticate_header(self.request)
         return document
 
     @staticmethod
@@ -155,10 +155,13 @@ class BlobView(PeerView):
         """Answer with the bytes from ``offset`` on."""
         if not blobs.has(digest):
             raise SyncProblem(404, "blob_absent", f"the blob {digest} is not here")
+        size, offset = blobs.path(digest).stat().st_size, _number(request, "offset")
+        if offset > size:
+            raise SyncProblem(400, "malformed", f"offset is {offset}; the blob has {size} bytes")
         file = blobs.path(digest).open("rb")
-        file.seek(_number(request, "offset"))
+        file.seek(offset)
         response = FileResponse(file, content_type="application/octet-stream")
-        response["Sync-Blob-Size"] = str(blobs.path(digest).stat().st_size)
+        response["Sync-Blob-Size"] = str(size)
         return response
 
     def put(self, request: Request, digest: str) -> HttpResponse:

@@ -7,6 +7,7 @@ A value of more than 64 bytes of JSON stands in the head as its SHA-256 and trav
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -16,13 +17,18 @@ import orjson
 
 from sync.core.clock import Timestamp
 from sync.core.errors import MalformedError, TooLargeError
+from sync.core.token import MAX_LENGTH, REPLICA
 
 DOT_BYTES = 16
 INLINE_BYTES = 64
 MAX_HEAD_BYTES = 16 << 20
 MAX_VALUE_BYTES = 16 << 20
 MAX_OPS = 100_000
-MAX_DEPTH = 64
+MAX_NUMBER = 1 << 53  # of sequences and clocks: what every language reads from JSON without loss
+INCARNATION = re.compile(r"[0-9a-f]{8,32}")
+SCOPE = re.compile(r"[a-z]{1,16}(:[A-Za-z0-9_.-]{0,32})?")
+MODEL = re.compile(r"[a-z0-9_.]{1,80}")
+FIELD = re.compile(r"[a-z0-9_]{1,80}")
 
 
 class ChainKey(NamedTuple):
@@ -105,6 +111,11 @@ class Changeset:
         """The dots that the ops refer to, as bytes."""
         return [bytes.fromhex(ref) for ref in self.head.refs]
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether every value that the head names is here."""
+        return all(digest in self.values for digest in digests(self.head))
+
     def value(self, write: Write) -> Any:
         """Return the value of one of this changeset's writes. Raises KeyError where the value was dropped by compaction."""
         if isinstance(write.value, dict):
@@ -116,8 +127,13 @@ _decoder = msgspec.json.Decoder(Head)
 
 
 def detach(value: Any) -> tuple[Any, bytes | None]:
-    """Return what stands in the op for ``value``, and the JSON text that travels beside it (None where it is short)."""
+    """Return what stands in the op for ``value``, and the JSON text that travels beside it (None where it is short).
+
+    Raises TooLargeError for what no receiver would take.
+    """
     text = orjson.dumps(value)
+    if len(text) > MAX_VALUE_BYTES:
+        raise TooLargeError(f"a value has {len(text)} bytes; at most {MAX_VALUE_BYTES} travel, so make it smaller")
     if len(text) <= INLINE_BYTES and not isinstance(value, dict):
         return value, None
     return {"#": hashlib.sha256(text).hexdigest()}, text
@@ -164,14 +180,20 @@ def _check(head: Head) -> None:
     if len(head.ops) > MAX_OPS:
         raise TooLargeError(f"{head.name} {head.seq} has {len(head.ops)} ops; at most {MAX_OPS} are taken")
     where = f"{head.name} {head.seq}"
+    if not (REPLICA.fullmatch(head.name) and INCARNATION.fullmatch(head.incarnation) and SCOPE.fullmatch(head.scope)):
+        raise MalformedError(f"{where}: {' '.join(head.chain)!r} is no name of a chain")
+    if head.seq >= MAX_NUMBER:
+        raise MalformedError(f"{where}: its number is out of range")
     if head.seq < 1 or (head.prev is None) != (head.seq == 1):
         raise MalformedError(f"{where}: only the first of a chain has no previous one")
-    if min(head.clock) < 0 or max(head.clock) >= 1 << 53:
+    if min(head.clock) < 0 or max(head.clock) >= MAX_NUMBER:
         raise MalformedError(f"{where}: its clock is out of range")
-    if any(not _is_dot(ref) for ref in (*head.refs, *([head.prev] if head.prev else ()))):
+    if any(not is_dot(ref) for ref in (*head.refs, *([head.prev] if head.prev else ()))):
         raise MalformedError(f"{where}: a reference is not 32 hex digits")
     count = len(head.refs)
     for op in head.ops:
+        if not MODEL.fullmatch(op.model) or not 0 < len(op.token) <= MAX_LENGTH or not op.token.isprintable():
+            raise MalformedError(f"{where}: {op.model!r} {op.token!r} is no name of a row")
         for write in op.writes:
             if any(not 0 <= index < count for index in write.over):
                 raise MalformedError(f"{where}: a write refers beyond its references")
@@ -184,11 +206,12 @@ def _check_value(where: str, write: Write) -> None:
     value = write.value
     if isinstance(value, dict) and (value.keys() != {"#"} or not _is_hex(value["#"], 64)):
         raise MalformedError(f"{where}: an object stands in {write.key} where only the digest of one may stand")
-    if "/" in write.field:
+    if not FIELD.fullmatch(write.field):
         raise MalformedError(f"{where}: {write.field!r} is no name of a field")
 
 
-def _is_dot(text: str) -> bool:
+def is_dot(text: Any) -> bool:
+    """Say whether ``text`` is a dot as it stands in JSON: 32 hex digits."""
     return _is_hex(text, 2 * DOT_BYTES)
 
 

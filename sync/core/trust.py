@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from sync.core.changeset import is_dot
 from sync.core.clock import Timestamp
 from sync.core.policy import Party, Role
+from sync.core.signing import parse_key
 
 
 class Open(msgspec.Struct, frozen=True):
@@ -128,8 +130,15 @@ def _shown(writes: list[TrustWrite]) -> TrustEntry:
 
 
 def parse_entry(value: Any) -> TrustEntry:
-    """Return the entry of a JSON value. Raises msgspec.ValidationError."""
-    return msgspec.convert(value, TrustEntry)
+    """Return the entry of a JSON value. Raises ValueError (of which msgspec.ValidationError is one) for what is no entry."""
+    entry = msgspec.convert(value, TrustEntry)
+    if entry.open is not None:
+        parse_key(entry.open.key)
+    for closed in entry.closed.values():
+        parse_key(closed.key)
+        if not all(is_dot(tip) for tip in closed.tips or ()):
+            raise ValueError("a closing tip is not 32 hex digits")
+    return entry
 
 
 def entry_value(entry: TrustEntry) -> Mapping[str, Any]:

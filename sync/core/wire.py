@@ -8,20 +8,26 @@ from __future__ import annotations
 
 import base64
 import binascii
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from backports.zstd import ZstdCompressor, ZstdDecompressor, ZstdError
 
 from sync.core.changeset import MAX_HEAD_BYTES, MAX_VALUE_BYTES, Changeset, decode
 from sync.core.errors import IncompleteStreamError, MalformedError, TooLargeError
+
+if sys.version_info >= (3, 14):
+    from compression.zstd import ZstdCompressor, ZstdDecompressor, ZstdError
+else:
+    from backports.zstd import ZstdCompressor, ZstdDecompressor, ZstdError
 
 LEVEL = 1
 FRAME_BYTES = 256 << 10  # what a frame is filled up to
 MAX_FRAME_BYTES = 4 * MAX_HEAD_BYTES  # what a receiver takes, decompressed
 MAX_FRAME_CHANGESETS = 200
+MAX_CHANGESET_BYTES = 3 * MAX_HEAD_BYTES  # with its values: it fits into a frame together with what stands there already
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.cluster.acts import digest, differences, log, media, orm, pull, rows
+from tests.cluster.acts import differences, digest, log, media, orm, pull, rows
 from tests.cluster.harness import Cluster, Replica, eventually
 from tests.cluster.relay import Relay
 
@@ -132,7 +133,7 @@ def test_a_pull_cut_anywhere_keeps_what_came(line: Line) -> None:
 def test_pulls_over_a_line_that_always_breaks_get_there(line: Line) -> None:
     """Each of many cut pulls goes on from where the last one was cut, and one of them is the last."""
     starts = frames_of(line)
-    step = max(b - a for a, b in zip(starts, starts[1:], strict=False)) + starts[0] + 2000
+    step = max(b - a for a, b in itertools.pairwise(starts)) + starts[0] + 2000
     held, whole = [0], len(log(line.master))
     while held[-1] < whole:
         line.relay.cut(step)

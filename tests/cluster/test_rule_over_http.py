@@ -105,7 +105,9 @@ class Call:
     content_type: str = "application/json"
 
 
-def signed(actor: Actor, target: Replica, call: Call, now: int | None = None, key: Ed25519PrivateKey | None = None) -> httpx2.Request:
+def signed(
+    actor: Actor, target: Replica, call: Call, now: int | None = None, key: Ed25519PrivateKey | None = None
+) -> httpx2.Request:
     """Return ``call`` as ``actor`` would send it to ``target``."""
     url = f"{target.base}/sync/v1/{call.path}"
     message = http_signatures.Message(call.method, url, {"content-type": call.content_type})

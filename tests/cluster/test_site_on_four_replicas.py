@@ -66,7 +66,7 @@ def test_every_replica_holds_the_same_site(site: list[Replica]) -> None:
 
 def test_every_replica_serves_the_same_pages(site: list[Replica]) -> None:
     """Readers get the same bytes of page and picture from whichever replica is near them."""
-    master, *others = site
+    master, *_others = site
     for path in [*addresses(master)[:5], "/", "/sitemap.xml"]:
         answers = {read(replica, path) for replica in site}
         assert len(answers) == 1, path
