@@ -19,22 +19,10 @@ from django.utils import timezone
 
 from sync import conf, local, trust_admin, trusting
 from sync.client import Peer
-from sync.core.errors import NeedsOperatorError, NotAllowedError, RejectedError
+from sync.core.errors import InviteError, NameTakenError, NeedsOperatorError, NotAllowedError
 from sync.core.policy import Role
 from sync.core.trust import Open
 from sync.models import Invite
-
-
-class InviteError(RejectedError):
-    """An invitation that is not, or no longer, good; or that is for somebody else."""
-
-    code = "invite_invalid"
-
-
-class NameTakenError(RejectedError):
-    """The name is on the trusted list already, with another key."""
-
-    code = "name_taken"
 
 
 @dataclass(frozen=True, slots=True)

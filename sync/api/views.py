@@ -15,7 +15,7 @@ from sync import blobs, conf, contacts, exchange, incoming, invites, jobs, local
 from sync.api.authentication import NewcomerAuthentication, PeerAuthentication, PeerUser
 from sync.api.problems import SyncProblem, as_response
 from sync.core import wire
-from sync.core.errors import IncompleteStreamError, MalformedError, RejectedError, TooLargeError
+from sync.core.errors import IncompleteStreamError, InviteError, MalformedError, NameTakenError, RejectedError, TooLargeError
 from sync.core.policy import Role, Verb, may
 from sync.core.trust import Open
 from sync.models import MissingBlob
@@ -198,7 +198,7 @@ class JoinView(PeerView):
             invites.accept(str(body.get("secret", "")), peer.name, wanted)
         except ValueError as error:
             raise SyncProblem(400, "malformed", str(error)) from None
-        except RejectedError as error:
+        except (InviteError, NameTakenError) as error:
             raise SyncProblem(403, error.code, str(error)) from None
         return Response({"name": conf.name(), "trusted": peer.name})
 

@@ -39,6 +39,18 @@ class NotAllowedError(RejectedError):
     code = "not_allowed"
 
 
+class InviteError(RejectedError):
+    """An invitation that is not, or no longer, good; or that is for somebody else."""
+
+    code = "invite_invalid"
+
+
+class NameTakenError(RejectedError):
+    """The name is on the trusted list already, with another key."""
+
+    code = "name_taken"
+
+
 class RetryLaterError(SyncError):
     """Nobody must act: the next sweep tries again."""
 
