@@ -29,7 +29,7 @@ clean: ## forget the data of `make run`
 	@$(PYTHON) deploy/run.py clean
 
 test: .venv/.dev ## run the tests; what has no binary here is skipped, and fails with CI=true
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: .venv/.dev ## lint, types, import contracts, migrations up to date
 	$(BIN)/ruff check .

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import transaction
 
-from sync import capture, claims, conf, keys, local, log, signals
+from sync import capture, claims, conf, keys, local, log, pending, signals
 from sync.core import signing, wire
 from sync.core.changeset import ChainKey, Changeset, Head, Op, Write, decode, detach, encode
 from sync.core.errors import TooLargeError
@@ -17,6 +17,7 @@ from sync.fold import fold
 from sync.models import Entry, Tip
 from sync.project import project
 from sync.registers import Batch, RowKey, Slot
+from sync.registry import spec
 from sync.values import Values
 
 SCHEMA = "1"
@@ -42,10 +43,17 @@ class Draft:
         return Write(name, element, inline, self.index(over), latest)
 
 
-def record(before: dict[capture.Place, Any], seen: dict[capture.Place, Any]) -> None:
-    """Record what the open transaction has written: rows as they were, and what their authors had loaded."""
-    after = capture.current_values("default", before)
-    found = [row_change(*place, before[place], after.get(place), seen.get(place, {})) for place in before]
+def flush(using: str) -> None:
+    """Make the changesets of the open transaction. Called by the database backends, just before the commit."""
+    held = pending.of(using)
+    before, seen = dict(held.before), dict(held.seen)
+    held.clear()
+    after = capture.current_values(using, before)
+    found = [
+        row_change(declared, place[1], before[place], after.get(place), seen.get(place, {}))
+        for place in before
+        if (declared := spec(place[0])) is not None
+    ]
     rows = [change for change in found if not change.is_nothing]
     if not rows:
         return
@@ -121,7 +129,7 @@ def make(scope: str, draft: Draft) -> Changeset:
         **key._asdict(),
         seq=tip.seq + 1 if tip else 1,
         clock=(stamp.ms, stamp.counter),
-        author=capture.author.get(),
+        author=pending.author.get(),
         schema=SCHEMA,
         prev=bytes(tip.dot).hex() if tip else None,
         refs=[dot.hex() for dot in draft.refs],

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponseBase
 
-from sync import capture
+from sync import pending
 
 
 class AuthorMiddleware:
@@ -20,5 +20,5 @@ class AuthorMiddleware:
         if request.method in ("GET", "HEAD", "OPTIONS"):
             return self.get_response(request)
         user = getattr(request, "user", None)
-        with capture.written_by(user.get_username() if user is not None and user.is_authenticated else ""):
+        with pending.written_by(user.get_username() if user is not None and user.is_authenticated else ""):
             return self.get_response(request)

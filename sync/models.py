@@ -1,4 +1,4 @@
-"""Tables of replication, and the base class for models that replicate.
+"""Tables of replication.
 
 All of these are local: their numbers are positions on this replica, never sent, never read by another.
 """
@@ -6,25 +6,6 @@ All of these are local: their numbers are positions on this replica, never sent,
 from __future__ import annotations
 
 from django.db import models
-
-from sync.replicated import ReplicatedModel
-
-__all__ = [
-    "Chain",
-    "Claim",
-    "Contact",
-    "Digest",
-    "Entry",
-    "Invite",
-    "Local",
-    "MissingBlob",
-    "Nonce",
-    "Register",
-    "ReplicatedModel",
-    "Segment",
-    "Tip",
-    "Trusted",
-]
 
 
 class Local(models.Model):

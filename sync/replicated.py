@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import models, router, transaction
 
+from sync import pending
 from sync.fields import TokenField
 
 
@@ -38,8 +39,6 @@ class ReplicatedModel(models.Model):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Write what differs from what was loaded; nothing at all where nothing does."""
-        from sync import capture
-
         if not self._state.adding and self._is_immutable():
             raise TypeError(f"{self._meta.label} is made once and never altered; make another one")
         if not self._state.adding and "_values_seen" in self.__dict__ and not kwargs.get("force_insert"):
@@ -49,7 +48,8 @@ class ReplicatedModel(models.Model):
                 return
         using = kwargs.get("using") or router.db_for_write(type(self), instance=self)
         with transaction.atomic(using=using, savepoint=False):
-            capture.remember_seen(self, using)
+            if not self._state.adding:
+                pending.remember_seen(self, self.__dict__.get("_values_seen", {}), using)
             super().save(*args, **kwargs)
         self._remember(kwargs.get("update_fields"))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
-from sync.models import ReplicatedModel
+from sync.replicated import ReplicatedModel
 
 
 class Asset(ReplicatedModel):

@@ -11,7 +11,7 @@ from django.utils import timezone
 from content.models.assets import Asset
 from sync.core.slug import make_slug
 from sync.fields import MapField, ReferenceField, SetField
-from sync.models import ReplicatedModel
+from sync.replicated import ReplicatedModel
 
 
 class Slugged(ReplicatedModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 from sync.fields import ReferenceField
-from sync.models import ReplicatedModel
+from sync.replicated import ReplicatedModel
 
 
 class Publication(ReplicatedModel):

@@ -7,7 +7,7 @@ from typing import Any
 from django.db import models
 
 from sync.fields import ReferenceField
-from sync.models import ReplicatedModel
+from sync.replicated import ReplicatedModel
 
 
 def farm_scope(row: dict[str, Any]) -> str:

@@ -85,12 +85,12 @@ class CapturingConnection:
         super()._commit()  # type: ignore[misc]
 
     def _flush(self) -> None:
-        from sync import capture
+        from sync import commit
 
         # Django has left the atomic block already; for the statements of the flush it is still one.
         self.in_atomic_block = True
         try:
-            capture.flush(self.alias)
+            commit.flush(self.alias)
         except BaseException:
             self.in_atomic_block = False
             self.rollback()  # type: ignore[attr-defined]

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from sync import capture, sweep
+from sync import pending, sweep
 from sync.core.errors import SyncError
 from sync.core.policy import Verb
 
@@ -28,7 +28,7 @@ class ReportingCommand(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run, report, and leave with the status that tells how it went."""
         try:
-            with capture.written_by(self.__module__.rsplit(".", 1)[-1]):
+            with pending.written_by(self.__module__.rsplit(".", 1)[-1]):
                 report = self.run(**options)
         except SyncError as error:
             if options["json"]:

@@ -7,7 +7,7 @@ from django.db.models.functions import Concat
 
 from content.models import Block, Page, Section, Submission
 from content.publishing import publish
-from sync import capture, keys, log
+from sync import keys, log, pending
 from sync.core import signing
 from sync.models import Entry, Register
 from tests.sync.origins import assert_rows_follow_from_log
@@ -271,7 +271,7 @@ def test_changesets_are_numbered_without_gaps_chained_and_signed():
 
 def test_the_author_stands_in_the_changeset():
     """Whoever is named while the transaction commits."""
-    with capture.written_by("ada"):
+    with pending.written_by("ada"):
         section()
     [(_, changeset)] = log.scan()
     assert changeset.head.author == "ada"

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from content.importing.report import Report
 from content.importing.running import run
 from content.importing.sources import find_site
+from sync.pending import written_by
 
 logger = logging.getLogger(__name__)
 LOG_EVERY = 50  # files
@@ -52,7 +53,7 @@ class Command(BaseCommand):
         if len(options["section"]) > 200:
             raise CommandError("--section is longer than 200 characters", returncode=2)
         site = find_site(options["path"], tuple(folder.resolve() for folder in options["assets"]))
-        with _progress() as progress:
+        with _progress() as progress, written_by("import_pages"):
             report = run(site, options["section"].strip(), progress)
         self.stdout.write(json.dumps(report.as_json(), ensure_ascii=False) if options["json"] else summary(report))
         for failure in report.failed:

@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import close_old_connections, connection
 
-from sync import capture, conf, jobs, sweep
+from sync import conf, jobs, pending, sweep
 from sync.core.errors import SyncError
 
 logger = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class Command(BaseCommand):
     def _sweep() -> None:
         close_old_connections()
         try:
-            with capture.written_by("sync_worker"):
+            with pending.written_by("sync_worker"):
                 for result in sweep.sweep():
                     if result.error:
                         logger.warning("%s: %s", result.error["code"], result.error["detail"])
