@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.cluster.acts import Look, differences, look, media, orm, pull
-from tests.cluster.harness import Cluster, Replica, eventually
+from tests.cluster.harness import Cluster, Replica, each, eventually
 from tests.cluster.relay import Relay
 
 pytestmark = pytest.mark.cluster
@@ -166,6 +166,14 @@ def test_a_pull_that_is_killed_while_it_applies_leaves_nothing_half_done(line: L
     finally:
         line.edge.worker.kill()
     assert line.held() in (0, len(line.whole.log))
+    line.complete()
+
+
+def test_two_pulls_at_once_bring_nothing_twice(line: Line) -> None:
+    """A worker and a command that pull the same at the same time both end well, and each thing is there once."""
+    reports = each([line.edge] * 2, lambda edge: pull(edge)[line.master.name])
+    assert [report["ok"] for report in reports] == [True, True]  # type: ignore[index]
+    assert not list(line.part(line.large).parent.iterdir())
     line.complete()
 
 
