@@ -56,7 +56,10 @@ def add_piece(digest: str, offset: int, piece: bytes, total: int) -> int:
 
 def _is_still(file: Path, handle: BinaryIO) -> bool:
     """Say whether ``handle`` is what stands at ``file``: who held the lock before may have dropped or moved it."""
-    return file.exists() and os.path.samestat(file.stat(), os.fstat(handle.fileno()))
+    try:
+        return os.path.samestat(file.stat(), os.fstat(handle.fileno()))
+    except FileNotFoundError:
+        return False
 
 
 def _finish(digest: str, file: Path) -> None:
