@@ -11,7 +11,7 @@ import httpx2
 import orjson
 
 from sync import conf, http_signatures, keys
-from sync.core.errors import PeerRefusedError, PeerUnavailableError
+from sync.core.errors import MalformedError, PeerRefusedError, PeerUnavailableError
 
 TIMEOUT = httpx2.Timeout(60.0, connect=5.0)  # seconds
 
@@ -29,10 +29,13 @@ class Peer:
         self.http.close()
 
     def json(self, method: str, path: str, body: bytes = b"", content_type: str = "application/json") -> dict[str, Any]:
-        """Send a request and return the JSON of the answer."""
+        """Send a request and return the JSON object of the answer. Raises MalformedError where it is none."""
         with self.send(method, path, body, content_type) as response:
             content = self._reading(response.read)
+        try:
             return dict(orjson.loads(content)) if content else {}
+        except (TypeError, ValueError):
+            raise MalformedError(f"what answers at {self.url} does not speak this protocol; correct the address") from None
 
     @contextmanager
     def send(self, method: str, path: str, body: bytes = b"", content_type: str = "application/json") -> Iterator[Any]:

@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from django.dispatch import receiver
 
@@ -36,16 +36,30 @@ def add_piece(digest: str, offset: int, piece: bytes, total: int) -> int:
     """
     file = part(digest)
     with file.open("ab") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        fcntl.flock(handle, fcntl.LOCK_EX)  # to the end, so that of two who bring the last piece one finishes
+        if blobs.has(digest):
+            file.unlink(missing_ok=True)
+            MissingBlob.objects.filter(digest=digest).delete()
+            return total
+        if not _is_still(file, handle):
+            return held(digest)
         size = os.fstat(handle.fileno()).st_size
         if offset == size:
             handle.write(piece)
             handle.flush()
             os.fsync(handle.fileno())
             size += len(piece)
-    if size >= total:
-        _finish(digest, file)
+        if size >= total:
+            _finish(digest, file)
     return size
+
+
+def _is_still(file: Path, handle: BinaryIO) -> bool:
+    """Say whether ``handle`` is what stands at ``file``: who held the lock before may have dropped or moved it."""
+    try:
+        return os.path.samestat(file.stat(), os.fstat(handle.fileno()))
+    except FileNotFoundError:
+        return False
 
 
 def _finish(digest: str, file: Path) -> None:

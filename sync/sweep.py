@@ -14,7 +14,14 @@ from django.db import transaction
 from sync import admission, blobs, conf, contacts, exchange, incoming, local, trusting
 from sync.client import Peer
 from sync.core import wire
-from sync.core.errors import IncompleteStreamError, NeedsOperatorError, NotAllowedError, SyncError, WrongBlobError
+from sync.core.errors import (
+    IncompleteStreamError,
+    MalformedError,
+    NeedsOperatorError,
+    NotAllowedError,
+    SyncError,
+    WrongBlobError,
+)
 from sync.core.policy import Party, Verb, may
 from sync.models import MissingBlob
 from sync.receive import Receipt, receive
@@ -81,13 +88,16 @@ def _preposition(verb: Verb) -> str:
 
 
 def exchange_with(peer: Listed, verbs: Iterable[Verb], progress: Any = None) -> Result:
-    """Pull from and push to ``peer``, as ``verbs`` say. Never raises SyncError: the result tells."""
+    """Pull from and push to ``peer``, as ``verbs`` say. The result tells of any trouble: one peer keeps no other waiting."""
     result, start = Result(peer.name), time.monotonic()
     client = Peer(peer.name, peer.url)
     try:
         _Exchange(peer, client, result, progress).run(set(verbs))
-    except SyncError as error:
-        result.ok, result.error = False, {"code": error.code, "detail": str(error)}
+    except Exception as error:
+        if not isinstance(error, SyncError):
+            logger.exception("the exchange with %s failed in a way that nobody foresaw", peer.name)
+        code = error.code if isinstance(error, SyncError) else "unforeseen"
+        result.ok, result.error = False, {"code": code, "detail": str(error) or type(error).__name__}
         contacts.failed(peer.name, result.error)
     finally:
         client.close()
@@ -152,6 +162,8 @@ class _Exchange:
             contacts.saw(self.peer.name, mine)
 
     def _check(self, hello: dict[str, Any]) -> None:
+        if not isinstance(hello.get("summary"), str):
+            raise MalformedError(f"what answers at {self.peer.url} does not speak this protocol; correct the address")
         if hello.get("name") != self.peer.name:
             raise NeedsOperatorError(f"{self.peer.url} is {hello.get('name')}, not {self.peer.name}; correct the address")
 
@@ -226,7 +238,8 @@ class _Exchange:
         with self.client.send("GET", f"blobs/{digest}?offset={offset}") as response:
             total = int(response.headers.get("sync-blob-size", "0"))
             for chunk in _in_pieces(self.client.chunks(response)):
-                offset = incoming.add_piece(digest, offset, chunk, total)
+                incoming.add_piece(digest, offset, chunk, total)
+                offset += len(chunk)  # of this stream; somebody else may be fetching the same blob
 
     def _send_blobs(self, wanted: Iterable[str]) -> None:
         for digest in wanted:

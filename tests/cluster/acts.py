@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx2
 
@@ -26,20 +28,32 @@ with transaction.atomic():
     publish(page, author="ada")
 answer = page.get_absolute_url()
 """
-READ = """
+LOOK = """
+from sync import status
+from sync.models import Entry
 from sync.registry import all_specs
-answer = {
+rows = {
     spec.label: {
         row["token"]: {name: field.to_json(row[name]) for name, field in spec.fields.items()}
         for row in spec.model.objects.values("token", *spec.names)
     }
     for spec in all_specs()
 }
+log = sorted(bytes(dot).hex() for dot in Entry.objects.values_list("dot", flat=True))
+answer = [rows, log, status.status()]
 """
-COUNT = """
-from sync.models import Entry
-answer = sorted(bytes(dot).hex() for dot in Entry.objects.values_list("dot", flat=True))
-"""
+
+
+class Look(NamedTuple):
+    """All that a replica holds.
+
+    ``rows``: every replicated row, model -> token -> field -> value. ``log``: the names of all changesets, sorted; one that
+    is there twice appears twice. ``status``: what ``sync_status --json`` prints.
+    """
+
+    rows: Rows
+    log: list[str]
+    status: dict[str, Any]
 
 
 def orm(replica: Replica, code: str, **values: Any) -> Any:
@@ -79,16 +93,15 @@ def shows(replica: Replica, path: str, title: str) -> bool:
     return answer.status_code == 200 and f"All about {title}." in answer.text
 
 
-def rows(replica: Replica) -> Rows:
-    """Return every replicated row of ``replica``: model -> token -> field -> value."""
-    found: Rows = orm(replica, READ)
-    return found
+def look(replica: Replica) -> Look:
+    """Return all that ``replica`` holds, in one process."""
+    return Look(*orm(replica, LOOK))
 
 
-def log(replica: Replica) -> list[str]:
-    """Return the names of all changesets in the log of ``replica``, sorted; one that is there twice appears twice."""
-    found: list[str] = orm(replica, COUNT)
-    return found
+def look_at(replicas: Sequence[Replica]) -> list[Look]:
+    """Look at several replicas at once."""
+    with ThreadPoolExecutor(len(replicas)) as pool:
+        return list(pool.map(look, replicas))
 
 
 def media(replica: Replica) -> dict[str, bytes]:

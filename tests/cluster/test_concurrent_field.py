@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.acts import digest, log, orm, pull, rows
+from tests.cluster.acts import look_at, orm, pull
 from tests.cluster.harness import Cluster, Replica, each
 
 pytestmark = pytest.mark.cluster
@@ -55,18 +55,18 @@ def test_both_values_survive_and_everybody_shows_the_same(site: list[Replica]) -
         {same: {"title": "Ebb"}, apart: {"title": "Renamed"}},
         {same: {"title": "Flood"}, apart: {"description": "Described"}},
     ]
-    for edge, change in zip(edges, changes, strict=True):
-        orm(edge, WRITE, changes=change)
-    assert [edge.command("sync_status")["conflicts"] for edge in edges] == [0, 0]
+    pairs = dict(zip((edge.name for edge in edges), changes, strict=True))
+    each(edges, lambda edge: orm(edge, WRITE, changes=pairs[edge.name]))
 
     edges[0].command("sync_push", edges[1].name)
     edges[1].command("sync_push", edges[0].name)
     pull(master)
 
-    assert len({digest(replica) for replica in site}) == 1
-    assert len({tuple(log(replica)) for replica in site}) == 1
-    shown = [rows(replica)["content.section"] for replica in site]
+    looks = look_at(site)
+    assert len({look.status["digest"] for look in looks}) == 1
+    assert looks[0].log == looks[1].log == looks[2].log
+    shown = [look.rows["content.section"] for look in looks]
     assert len({state[same]["title"] for state in shown}) == 1 and shown[0][same]["title"] in ("Ebb", "Flood")
     assert {(state[apart]["title"], state[apart]["description"]) for state in shown} == {("Renamed", "Described")}
-    assert [orm(replica, SIBLINGS, token=same) for replica in site] == [["Ebb", "Flood"]] * 3
-    assert [replica.command("sync_status")["conflicts"] for replica in site] == [1, 1, 1]
+    assert each(site, lambda replica: orm(replica, SIBLINGS, token=same)) == [["Ebb", "Flood"]] * 3
+    assert [look.status["conflicts"] for look in looks] == [1, 1, 1]

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sync import http_signatures
 from sync.core import signing, wire
 from sync.core.changeset import Head, Op, Write, decode, encode
-from tests.cluster.acts import orm
+from tests.cluster.acts import look_at, orm, pull
 from tests.cluster.harness import Cluster, Replica, each
 
 pytestmark = pytest.mark.cluster
@@ -62,6 +62,7 @@ ACTORS = {
     "edge": Actor("EDGE09-LON", "edge", "thames"),
     "revoked": Actor("EDGE66-LON", "edge", "thames"),
 }
+FAR = Actor("EDGE08-WLS", "edge", "severn")
 STRANGER = Actor("EDGE99-LON", "edge", "thames")
 TARGETS = ("master", "node", "edge of thames", "edge of severn")
 
@@ -85,7 +86,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         near = cluster.make("EDGE01", "edge", farm="thames")
         far = cluster.make("EDGE02", "edge", farm="severn", loc="WLS")
         cluster.prepare()
-        listed = [[a.name, a.role, a.farm, signing.key_text(a.key.public_key())] for a in ACTORS.values()]
+        listed = [[a.name, a.role, a.farm, signing.key_text(a.key.public_key())] for a in (*ACTORS.values(), FAR)]
         enter = "from sync import trust_admin; from sync.core.policy import Role\n"
         enter += "for name, role, farm, key in listed: trust_admin.trust(name, Role(role), farm, 'http://localhost:9', key)"
         orm(master, enter, listed=listed)
@@ -152,7 +153,7 @@ def test_pulling_follows_the_table(site: Site, role: str, target: str) -> None:
     if (role, target) in PULLS:
         assert answer.status_code == 200
         frames = list(wire.frames([answer.content]))
-        assert sum(len(frame.changesets) for frame in frames) == (frames[-1].last or {}).get("count") > 0
+        assert frames[-1].last == {"count": sum(len(frame.changesets) for frame in frames)} != {"count": 0}
         assert (blob.status_code, blob.json()["code"]) == (404, "blob_absent")
     else:
         assert {(a.status_code, a.json()["code"]) for a in (answer, blob)} == {(403, "not_allowed")}
@@ -319,3 +320,19 @@ def requests(replica: Replica) -> float:
     """Return how many requests the replica has counted."""
     lines = replica.get("/metrics").text.splitlines()
     return sum(float(line.split()[-1]) for line in lines if line.startswith("edgecms_requests_total"))
+
+
+def test_submissions_stay_in_their_farm(site: Site) -> None:
+    """What a visitor sent at an edge reaches masters and the node of its farm by their pulls, and no edge of another farm."""
+    master, node, near, far = (site[target] for target in TARGETS)
+    make = "from content.models import Submission\nSubmission.objects.create("
+    make += "farm='thames', form='contact', data={'said': 'hello'}, idempotency_key='1')"
+    orm(near, make)
+    each([master, node], lambda replica: pull(replica, near.name))
+    pull(far, master.name)
+    looks = look_at([master, node, near, far])
+    assert [len(look.rows["content.submission"]) for look in looks] == [1, 1, 1, 0]
+    written = set(looks[2].log) - set(looks[3].log)
+    assert len(written) == 1 and written <= set(looks[0].log)
+    (last,) = [frame.last for frame in wire.frames([send(signed(FAR, master, PULL)).content]) if frame.last]
+    assert last["count"] == len(looks[0].log) - 1

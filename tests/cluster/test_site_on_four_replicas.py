@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.acts import SAMPLE, differences, digest, log, media, pull, rows
+from tests.cluster.acts import SAMPLE, Rows, differences, look, look_at, media, pull
 from tests.cluster.harness import Cluster, Replica, each
 from tests.servers import PostgreSQL
 
@@ -37,26 +37,30 @@ def grown(cluster: Cluster, corpus: Path) -> list[Replica]:
     master, *others = cluster.replicas
     report = master.command("import_pages", str(corpus))
     assert report["failed"] == [] and report["pages"] == len(list((corpus / "posts").glob("*.md"))) > 0
-    for answers in each(others, lambda replica: pull(replica, master.name)):
-        assert answers[master.name]["applied"] == answers[master.name]["received"] >= report["pages"]  # type: ignore[index]
+    each(others, lambda replica: pull_all(replica, master, report["pages"]))
     return cluster.replicas
+
+
+def pull_all(replica: Replica, master: Replica, pages: int) -> None:
+    """Pull from ``master`` alone, which must bring and apply at least a changeset for each page."""
+    report = pull(replica, master.name)[master.name]
+    assert report["applied"] == report["received"] >= pages
 
 
 def assert_all_hold_the_same(site: list[Replica]) -> None:
     """Compare rows field by field, logs, media and digests of all replicas with those of the first."""
-    master, *others = site
-    there, names, files = rows(master), log(master), media(master)
-    assert len(there["content.publication"]) == len(there["content.page"]) > 0 and len(files) > 0
-    assert {asset["digest"] for asset in there["content.asset"].values()} == {path.split("/")[1] for path in files}
-    for replica in others:
-        assert differences(rows(replica), there) == []
+    there, *others = look_at(site)
+    files = media(site[0])
+    assert len(there.rows["content.publication"]) == len(there.rows["content.page"]) > 0 and len(files) > 0
+    assert {asset["digest"] for asset in there.rows["content.asset"].values()} == {path.split("/")[1] for path in files}
+    for replica, here in zip(site[1:], others, strict=True):
+        assert differences(here.rows, there.rows) == []
+        assert here.log == there.log
         assert media(replica) == files
-        assert log(replica) == names
-    states = [replica.command("sync_status") for replica in site]
-    assert len({state["digest"] for state in states}) == 1
-    for state in states:
+    assert len({state.status["digest"] for state in (there, *others)}) == 1
+    for state in (there, *others):
         counts = ("conflicts", "deferred", "held", "quarantined", "blobs_missing")
-        assert {key: state[key] for key in counts} == dict.fromkeys(counts, 0)
+        assert {key: state.status[key] for key in counts} == dict.fromkeys(counts, 0)
 
 
 def test_every_replica_holds_the_same_site(site: list[Replica]) -> None:
@@ -66,21 +70,16 @@ def test_every_replica_holds_the_same_site(site: list[Replica]) -> None:
 
 def test_every_replica_serves_the_same_pages(site: list[Replica]) -> None:
     """Readers get the same bytes of page and picture from whichever replica is near them."""
-    master, *_others = site
-    for path in [*addresses(master)[:5], "/", "/sitemap.xml"]:
-        answers = {read(replica, path) for replica in site}
-        assert len(answers) == 1, path
-    picture = next(path for path in addresses(master, "content.asset"))
-    assert len({read(replica, picture) for replica in site}) == 1
+    there = look(site[0]).rows
+    picture = next(iter(there["content.asset"].values()))
+    for path in [*addresses(there)[:5], "/", "/sitemap.xml", f"/media/{picture['digest']}/{picture['filename']}"]:
+        assert len({read(replica, path) for replica in site}) == 1, path
 
 
-def addresses(replica: Replica, model: str = "content.publication") -> list[str]:
-    """Return the public addresses of pages, or of pictures."""
-    found = rows(replica)
-    if model == "content.asset":
-        return [f"/media/{row['digest']}/{row['filename']}" for row in found[model].values()]
-    sections = {token: row["slug"] for token, row in found["content.section"].items()}
-    return [f"/{sections[row['section_id']]}/{row['slug']}" for row in found[model].values()]
+def addresses(rows: Rows) -> list[str]:
+    """Return the public addresses of all pages."""
+    sections = {token: row["slug"] for token, row in rows["content.section"].items()}
+    return [f"/{sections[row['section_id']]}/{row['slug']}" for row in rows["content.publication"].values()]
 
 
 def read(replica: Replica, path: str) -> bytes:
@@ -96,19 +95,24 @@ def read(replica: Replica, path: str) -> bytes:
 def test_a_second_pull_brings_nothing(site: list[Replica]) -> None:
     """Pulling again from whom one has pulled, or from another who has the same, receives no changeset."""
     master, node, *edges = site
-    for answers in each([node, *edges], lambda replica: pull(replica)):
-        assert all(peer["ok"] and peer["received"] == 0 for peer in answers.values())  # type: ignore[union-attr]
-    assert node.name in pull(edges[0]) and master.name in pull(edges[0])
+    for replica, others in ((node, {master.name, *(edge.name for edge in edges[:1])}), (edges[0], {master.name, node.name})):
+        answers = pull(replica)
+        assert answers.keys() == others
+        assert all(peer["ok"] and peer["received"] == 0 for peer in answers.values())
 
 
 def test_vacuum_changes_nothing(site: list[Replica]) -> None:
     """No row is known by a number that VACUUM may give out anew: digest, rows and pages are the same afterwards."""
     edge = site[2]
-    paths = addresses(edge)[:3]
-    before = (digest(edge), rows(edge), log(edge), [read(edge, path) for path in paths])
+    before = look(edge)
+    paths = addresses(before.rows)[:3]
+    pages = [read(edge, path) for path in paths]
     with sqlite3.connect(edge.folder / "db.sqlite3") as database:
         database.execute("VACUUM")
-    assert (digest(edge), rows(edge), log(edge), [read(edge, path) for path in paths]) == before
+    after = look(edge)
+    assert (after.status["digest"], after.log) == (before.status["digest"], before.log)
+    assert differences(after.rows, before.rows) == []
+    assert [read(edge, path) for path in paths] == pages
     assert all(peer["received"] == 0 for peer in pull(edge).values())
 
 
@@ -123,6 +127,6 @@ def test_a_master_on_postgresql_and_edges_on_sqlite_hold_the_same(
         cluster.make("EDGE02", "edge", farm="thames")
         site = grown(cluster, SAMPLE)
         assert_all_hold_the_same(site)
-        for path in addresses(site[0])[:3]:
+        for path in addresses(look(site[0]).rows)[:3]:
             assert len({read(replica, path) for replica in site}) == 1, path
         assert all(peer["received"] == 0 for peer in pull(site[1]).values())

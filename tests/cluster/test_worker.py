@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.cluster.acts import digest, publish, publish_by_form, shows
+from tests.cluster.acts import look_at, publish, publish_by_form, shows
 from tests.cluster.harness import Cluster, Replica, each, eventually
 from tests.servers import PostgreSQL, Redis
 
@@ -34,7 +34,7 @@ def everywhere(site: list[Replica], **pages: str) -> None:
 
 def alike(site: list[Replica]) -> None:
     """Wait until all digests are equal."""
-    eventually(lambda: len(set(each(site, digest))) == 1, timeout=60)
+    eventually(lambda: len({look.status["digest"] for look in look_at(site)}) == 1, timeout=60)
 
 
 @pytest.fixture(scope="module")
