@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync import http_signatures, urls
 from sync.core import changeset as core
-from sync.core import errors, signing, wire
+from sync.core import errors, policy, signing, wire
 from sync.core.trust import parse_entry
 from sync.exchange import summary, tips_from_json
 from sync.registry import all_specs
@@ -203,3 +203,16 @@ def test_bounds_are_those_of_the_program() -> None:
         assert f"| {what} | {size} |" in bounds
     for pattern in (core.INCARNATION, core.SCOPE, core.MODEL, core.FIELD):
         assert f"`{pattern.pattern}`" in page.TEXT
+
+
+def test_table_of_who_may_do_what_is_the_rule_of_the_program() -> None:
+    """Each cell names the verbs that the one rule allows, and speaks of the farm exactly where the rule asks for it."""
+    table = page.section("Who may do what").strip().splitlines()
+    described = {}
+    for line in table[2:5]:
+        actor, *cells = [cell.strip() for cell in line.strip("|").split("|")]
+        described.update({(actor, target): cell for target, cell in zip(("master", "node", "edge"), cells, strict=True)})
+    for (actor, target), cell in described.items():
+        allowed = policy.TABLE[policy.Role(actor)][policy.Role(target)]
+        assert {verb.value for verb in allowed} == set(re.findall(r"pull|push", cell)), (actor, target)
+        assert ("farm" in cell) == ((actor, target) in policy.SAME_FARM), (actor, target)
