@@ -76,6 +76,16 @@ class Client:
         """The public key, as an operator gives it to a master."""
         return key_text(self.key)
 
+    @classmethod
+    def invited(cls, name: str, code: str) -> Client:
+        """Return a client that has come in by an invitation. Raises Refused."""
+        fields = json.loads(base64.urlsafe_b64decode(code + "=" * (-len(code) % 4)))
+        master, url, root, root_key, _, role, farm, secret = fields
+        client = cls(name, farm, root, root_key)
+        body = {"secret": secret, "role": role, "farm": farm, "url": ""}
+        client.ask(Peer(master, url), "POST", "join", json.dumps(body).encode())
+        return client
+
     # Requests
 
     def open(self, peer: Peer, method: str, path: str, body: bytes = b"", kind: str = "application/json") -> Any:

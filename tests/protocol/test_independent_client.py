@@ -209,6 +209,23 @@ def test_wrong_clock_is_put_right_by_the_answer(client: Client, master: Replica)
     assert abs(late.offset) <= 2
 
 
+def test_client_comes_in_by_an_invitation(client: Client, master: Replica) -> None:
+    """The code alone tells another client whom to ask and whom to trust; a second one cannot come in by it."""
+    code = str(master.command("sync_invite", "--role", "edge", "--farm", "thames")["code"])
+    other = Client.invited("EDGE10-LON", code)
+    assert other.pull(peer(master))
+    assert not other.store.refused
+    assert titles(other) == pages_of(master)
+    with pytest.raises(Refused) as late:
+        Client.invited("EDGE11-LON", code)
+    assert (late.value.status, late.value.code) == (403, "invite_invalid")
+    with pytest.raises(Refused) as taken:
+        again = str(master.command("sync_invite", "--role", "edge", "--farm", "thames")["code"])
+        Client.invited(client.name, again)
+    assert (taken.value.status, taken.value.code) == (403, "name_taken")
+    assert client.pull(peer(master)), "the client itself is still trusted"
+
+
 @pytest.fixture(scope="module")
 def token(client: Client, sibling: Replica) -> str:
     """The token of a page that the client has made and pushed to its sibling, once that has learned of it."""

@@ -8,14 +8,15 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from sync import http_signatures, urls
+from sync import http_signatures, invites, urls
 from sync.core import changeset as core
-from sync.core import errors, signing, wire
+from sync.core import errors, policy, signing, wire
 from sync.core.trust import parse_entry
 from sync.exchange import summary, tips_from_json
 from sync.registry import all_specs
@@ -111,6 +112,13 @@ def test_example_of_trust_is_an_entry() -> None:
     assert dict(store.refused) == {"previous_missing": 1}
 
 
+def test_example_invitation_is_one() -> None:
+    """The code of the page is read by the program as the fields that the page gives."""
+    code = invites.Code.decode(page.example("invitation"))
+    assert list(asdict(code).values()) == json.loads(page.example("invitation-fields"))
+    assert code.root_key == KEYS["MASTER01-LON public"] and code.encode() == page.example("invitation")
+
+
 def test_every_endpoint_is_described() -> None:
     """The headings under Endpoints are exactly the addresses of sync/urls.py, with the methods that are answered."""
     described = {(method, path) for method, path in re.findall(r"^### ([A-Z]+) (/sync/\S+)$", page.TEXT, re.MULTILINE)}
@@ -172,9 +180,13 @@ def changeset_codes() -> set[str]:
 
 
 def error_codes() -> set[str]:
-    """Codes of all classes of sync.core.errors."""
-    classes = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, errors.SyncError)]
-    return {cls.code for cls in classes}
+    """Codes of all errors of the program, wherever they are defined."""
+    found, classes = set[str](), [errors.SyncError]
+    while classes:
+        cls = classes.pop()
+        found.add(cls.code)
+        classes += [sub for sub in cls.__subclasses__() if sub.__module__.startswith("sync.")]
+    return found
 
 
 def test_every_field_is_described() -> None:
@@ -203,3 +215,16 @@ def test_bounds_are_those_of_the_program() -> None:
         assert f"| {what} | {size} |" in bounds
     for pattern in (core.INCARNATION, core.SCOPE, core.MODEL, core.FIELD):
         assert f"`{pattern.pattern}`" in page.TEXT
+
+
+def test_table_of_who_may_do_what_is_the_rule_of_the_program() -> None:
+    """Each cell names the verbs that the one rule allows, and speaks of the farm exactly where the rule asks for it."""
+    table = page.section("Who may do what").strip().splitlines()
+    described = {}
+    for line in table[2:5]:
+        actor, *cells = [cell.strip() for cell in line.strip("|").split("|")]
+        described.update({(actor, target): cell for target, cell in zip(("master", "node", "edge"), cells, strict=True)})
+    for (actor, target), cell in described.items():
+        allowed = policy.TABLE[policy.Role(actor)][policy.Role(target)]
+        assert {verb.value for verb in allowed} == set(re.findall(r"pull|push", cell)), (actor, target)
+        assert ("farm" in cell) == ((actor, target) in policy.SAME_FARM), (actor, target)
