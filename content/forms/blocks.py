@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 from django import forms
 from django.core.exceptions import ValidationError
 
+from content import uploads
 from content.blocks import TONES, TYPES
-from content.editor.uploads import upload
 from content.forms.fields import BRIEF, LISTS, LineField, PictureField, ProseField, RowsField, TextField
 from content.forms.stale import CarriesLoadedValues
 from content.forms.widgets import AssetChooser
@@ -108,7 +108,7 @@ class ImageForm(BlockForm):
 
     def settle(self) -> None:
         if file := self.cleaned_data.get("upload"):
-            self.cleaned_data["asset"] = upload(file, self.cleaned_data.get("alt", "")).token
+            self.cleaned_data["asset"] = uploads.store(file, alt=self.cleaned_data.get("alt", "")).token
 
     @property
     def changed_data(self) -> list[str]:

@@ -8,8 +8,8 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
+from content import uploads
 from content.editor.loaded import loaded
-from content.editor.uploads import upload
 from content.forms.fields import LineField, ListField, MinuteField, PictureField, TextField
 from content.forms.stale import CarriesLoadedValues
 from content.forms.widgets import AssetChooser
@@ -62,7 +62,7 @@ class PageForm(CarriesLoadedValues):
     def settle(self) -> None:
         """Store an uploaded picture and put the page's picture and address in place. Called before the page is saved."""
         if file := self.cleaned_data.get("picture_upload"):
-            self.instance.image_id = upload(file).token
+            self.instance.image_id = uploads.store(file).token
         elif "picture" in self.changed_data:
             self.instance.image_id = self.cleaned_data["picture"] or None
         if self.cleaned_data.get("renew_slug"):

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from content.models import Asset, Block, Page
 from content.publishing import in_order
 from sync import blobs
-from tests.content.editing import ADD, add_block, address, form_of, make_asset, make_page, person, picture, texts
+from tests.content.editing import ADD, add_block, address, form_of, make_asset, make_page, person, picture, save, texts
 
 pytestmark = pytest.mark.django_db
 
@@ -39,13 +39,6 @@ def writes(queries):
     """Return the statements that change something."""
     verbs = ("INSERT", "UPDATE", "DELETE", "REPLACE")
     return [query["sql"][:120] for query in queries if query["sql"].lstrip().upper().startswith(verbs)]
-
-
-def save(client, page, form, button="_save"):
-    """Send ``form`` and return the response, which must be the redirect of a save that worked."""
-    response = client.post(address(page), form | {button: ""})
-    assert response.status_code == 302, response.context["errors"] if response.context else response.status_code
-    return response
 
 
 def test_an_unchanged_save_writes_nothing_at_all():
@@ -211,9 +204,9 @@ def test_what_cannot_be_shown_is_refused_and_nothing_is_written(kind, values):
 
 
 def test_a_file_that_is_no_picture_is_refused():
-    """Neither a script in disguise nor an SVG becomes a picture."""
+    """Neither a script in disguise nor a page with a drawing in it becomes a picture."""
     page, client = make_page(), person("author")
-    for name, content in (("x.png", b"<script>"), ("x.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>")):
+    for name, content in (("x.png", b"<script>"), ("x.svg", b"<html><svg xmlns='http://www.w3.org/2000/svg'/></html>")):
         upload = picture(name)
         upload.file.seek(0)
         upload.file.truncate()
