@@ -61,12 +61,17 @@ def pending(using: str = "default") -> Pending:
     return connection.sync_pending  # type: ignore[attr-defined]
 
 
-def remember_seen(instance: Any, using: str) -> None:
-    """Keep what the author of ``instance`` had loaded, for the write that follows in this transaction."""
+def remember_seen(instance: Any, using: str, written: Iterable[str] | None = None) -> None:
+    """Keep what the author of ``instance`` had loaded, for the write of the fields ``written`` that follows in this transaction.
+
+    What was seen first stays: an instance that is loaded later in the transaction shows what the transaction itself has written.
+    """
     model, loaded = spec(type(instance)), instance.__dict__.get("_values_seen")
     if model is not None and loaded and not instance._state.adding:
-        seen = {name: loaded[name] for name in model.names if name in loaded}
-        pending(using).seen.setdefault(Place(model, instance.pk), {}).update(seen)
+        names = model.names if written is None else {instance._meta.get_field(name).attname for name in written}
+        seen = {name: loaded[name] for name in model.names if name in names and name in loaded}
+        held = pending(using).seen.setdefault(Place(model, instance.pk), {})
+        held.update((name, value) for name, value in seen.items() if name not in held)
 
 
 def touch(using: str, model: ModelSpec, tokens: Iterable[str] | None = None, query: Any = None) -> list[Place]:

@@ -49,7 +49,7 @@ class ReplicatedModel(models.Model):
                 return
         using = kwargs.get("using") or router.db_for_write(type(self), instance=self)
         with transaction.atomic(using=using, savepoint=False):
-            capture.remember_seen(self, using)
+            capture.remember_seen(self, using, kwargs.get("update_fields"))
             super().save(*args, **kwargs)
         self._remember(kwargs.get("update_fields"))
 
@@ -81,6 +81,22 @@ class ReplicatedModel(models.Model):
         """As Django's; what was seen is renewed too."""
         super().refresh_from_db(using=using, fields=fields, from_queryset=from_queryset)
         self._remember(fields)
+
+    def see(self, name: str, value: Any) -> None:
+        """Say that the author of the next write had ``value`` before him in the field with the attribute name ``name``.
+
+        For a form that is older than the row: what was written meanwhile and not seen becomes a sibling of what is written now.
+        """
+        self.__dict__.setdefault("_values_seen", {})[name] = _copied(value)
+
+    def admit(self, written: Iterable[str]) -> None:
+        """Tell the open transaction what the author of this instance had seen of the fields ``written``, before a bulk update.
+
+        ``save`` does so by itself.
+        """
+        from sync import capture
+
+        capture.remember_seen(self, router.db_for_write(type(self), instance=self), written)
 
     def changed_fields(self) -> list[str]:
         """Return the attribute names of the fields that differ from what was loaded."""

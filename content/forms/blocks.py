@@ -68,6 +68,11 @@ class BlockForm(CarriesLoadedValues):
         changed = set(self.changed_data)
         return {**self.instance.data, **{key: self.cleaned_data[key] for key in self.data_keys if key in changed}}
 
+    def admit_what_was_seen(self) -> None:
+        """Tell the instance which data its author had before him, where that is stored no more. Called before a save."""
+        if old := self.overtaken():
+            self.instance.see("data", {**self.instance.data, **old})
+
     def settle(self) -> None:
         """Store what the block refers to, before the block itself is."""
 

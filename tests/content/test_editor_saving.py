@@ -234,31 +234,6 @@ def test_a_block_that_was_deleted_elsewhere_is_named_and_not_made_anew():
     assert page.blocks.count() == 1
 
 
-def test_an_old_form_takes_back_nothing_that_others_changed():
-    """Two tabs: what one of them changed stays when the other saves something else, in fields, keys and order."""
-    page, client = make_page(("quote", {"html": "<p>a</p>", "attribution": "A"}), *texts(2)), person("editor")
-    old = form_of(client, address(page))
-    newer = form_of(client, address(page)) | {"title": "Newer", "tags": "x", "quote-0-html": "<p>newer</p>"}
-    save(client, page, newer | {"quote-0-ordering": "99", "date": "2020-01-02T03:04"})
-    save(client, page, old | {"summary": "Mine", "quote-0-attribution": "B"}, "_publish")
-    page = Page.objects.get()
-    assert (page.title, page.tags, page.summary, page.date.year) == ("Newer", ["x"], "Mine", 2020)
-    blocks = in_order(page.blocks.all())
-    assert [block.type for block in blocks] == ["richtext", "richtext", "quote"]
-    assert blocks[2].data == {"html": "<p>newer</p>", "attribution": "B"}
-    assert page.publication.title == "Newer" and page.publication.data["tags"] == ["x"]
-
-
-def test_what_was_changed_at_both_places_is_named():
-    """Whoever stores over another's change is told so."""
-    page, client = make_page(*texts(1)), person("editor")
-    old = form_of(client, address(page))
-    save(client, page, form_of(client, address(page)) | {"title": "Theirs", "richtext-0-html": "<p>theirs</p>"})
-    response = client.post(address(page), old | {"title": "Mine", "_save": ""}, follow=True)
-    assert "Meanwhile changed elsewhere too: Title" in response.content.decode()
-    assert Page.objects.get().title == "Mine" and page.blocks.get().data == {"html": "<p>theirs</p>"}
-
-
 def test_a_new_page_is_made_with_its_blocks_in_one_go():
     """The form for a new page stores everything and leads to the page's own address."""
     make_page()  # its section is offered first
