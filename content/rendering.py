@@ -5,7 +5,7 @@ Everything that is shown was cleaned when it was saved and is cleaned again here
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,6 +27,7 @@ TEMPLATES: dict[str, str] = {
     "embed": "content/blocks/embed.html",
     "callout": "content/blocks/callout.html",
 }
+OPENING = 2  # blocks that are seen together with the lead image
 MARKUP = ("html", "caption")  # keys whose value clean_data has made safe markup; a table's caption is text
 
 
@@ -54,6 +55,7 @@ def render_page(
         "seo_title": shown["seo_title"] or shown["title"],
         "description": (shown["seo_description"] or shown["summary"])[:320],
         "share_image": shown["image"],
+        "lead": None if _shown_at_once(shown["image"], shown["blocks"]) else shown["image"],
         "noindex": preview or shown["hidden_from_search"],
         "blocks": [render_block(block) for block in shown["blocks"]],
         "section": section,
@@ -65,6 +67,17 @@ def render_page(
     }
     context["linked_data"] = chrome.linked_data(context)
     return render_to_string("content/site/page.html", context)
+
+
+def _shown_at_once(image: Mapping[str, Any] | None, blocks: Sequence[Mapping[str, Any]]) -> bool:
+    """Say whether the lead image stands among the first blocks too, where readers would see it twice in a row."""
+    files = [block["data"].get("file") for block in blocks[:OPENING] if block["type"] == "image"]
+    return image is not None and _digest(image) in [_digest(file) for file in files if file]
+
+
+def _digest(picture: Mapping[str, Any]) -> str:
+    """One content may have several names; the address holds its digest: ``/media/<digest>/<name>``."""
+    return str(picture["url"]).split("/")[2]
 
 
 def render_block(block: Mapping[str, Any]) -> SafeString:

@@ -14,9 +14,9 @@ from sync.rebuild import apply, rebuild
 from sync.registers import RowKey
 
 
-def judge(trust: TrustList, changeset: Changeset) -> tuple[int, str]:
-    """Return the state of a changeset that is not held, and the reason of a quarantine."""
-    party = trust.party_at(changeset.head.name, trusting.position(changeset), trusting.is_below)
+def judge(trust: TrustList, changeset: Changeset, key: str) -> tuple[int, str]:
+    """Return the state of a changeset that is not held, of a chain with ``key``, and the reason of a quarantine."""
+    party = trust.party_at(changeset.head.name, trusting.position(changeset, key), trusting.is_below)
     if party is None:
         return Entry.State.QUARANTINED, "origin_revoked"
     if not may_write(party, changeset.head.scope):
@@ -32,7 +32,9 @@ def readmit(names: Iterable[str]) -> int:
     for chain in Chain.objects.filter(name__in=list(names)):
         for number in sorted(set(chain.entry_set.exclude(state=Entry.State.HELD).values_list("segment_id", flat=True))):
             for changeset in log.segment(number):
-                if changeset.head.chain == (chain.name, chain.incarnation, chain.scope) and _reconsider(trust, changeset):
+                if changeset.head.chain == (chain.name, chain.incarnation, chain.scope) and _reconsider(
+                    trust, changeset, chain.key
+                ):
                     count += 1
                     if chain.scope != TRUST:
                         touched |= rows_of([changeset])
@@ -40,8 +42,8 @@ def readmit(names: Iterable[str]) -> int:
     return count
 
 
-def _reconsider(trust: TrustList, changeset: Changeset) -> bool:
-    state, reason = judge(trust, changeset)
+def _reconsider(trust: TrustList, changeset: Changeset, key: str) -> bool:
+    state, reason = judge(trust, changeset, key)
     changed = Entry.objects.filter(dot=changeset.dot).exclude(state__in=[state, Entry.State.HELD])
     if not changed.update(state=state, reason=reason):
         return False
@@ -63,7 +65,7 @@ def release() -> int:
         if entry.ms > bound or is_parent_held:
             continue
         changeset = log.changesets([bytes(entry.dot)])[bytes(entry.dot)]
-        state, reason = judge(trust, changeset)
+        state, reason = judge(trust, changeset, entry.chain.key)
         Entry.objects.filter(pk=entry.pk).update(state=state, reason=reason)
         if state == Entry.State.APPLIED and changeset.head.scope != TRUST:
             released.append(changeset)

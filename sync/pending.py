@@ -51,6 +51,10 @@ def of(using: str) -> Pending:
 
 
 def remember_seen(instance: models.Model, loaded: Values, using: str) -> None:
-    """Keep what the author of ``instance`` had loaded, for the write that follows in this transaction."""
+    """Keep what the author of ``instance`` had loaded, for the write that follows in this transaction.
+
+    What was seen first stays: an instance that is loaded later in the transaction shows what the transaction itself wrote.
+    """
     place = (type(instance)._meta.concrete_model or type(instance), str(instance.pk))
-    of(using).seen.setdefault(place, {}).update(loaded)
+    held = of(using).seen.setdefault(place, {})
+    held.update((name, value) for name, value in loaded.items() if name not in held)

@@ -200,7 +200,7 @@ class _Inbox:
         if head.stamp.is_ahead(self.wall, conf.max_clock_drift_ms()) or (parent and parent[3] == Entry.State.HELD):
             state, reason = int(Entry.State.HELD), "clock_ahead"
         else:
-            state, reason = judge(self.trust, changeset)
+            state, reason = judge(self.trust, changeset, self.keys[head.chain])
         self.places[changeset.dot] = (head.chain, head.seq, head.stamp, state)
         return log.Record(changeset, self._row(head.chain), state, reason)
 

@@ -48,8 +48,7 @@ class ReplicatedModel(models.Model):
                 return
         using = kwargs.get("using") or router.db_for_write(type(self), instance=self)
         with transaction.atomic(using=using, savepoint=False):
-            if not self._state.adding:
-                pending.remember_seen(self, self.__dict__.get("_values_seen", {}), using)
+            self.admit(kwargs.get("update_fields"), using)
             super().save(*args, **kwargs)
         self._remember(kwargs.get("update_fields"))
 
@@ -81,6 +80,26 @@ class ReplicatedModel(models.Model):
         """As Django's; what was seen is renewed too."""
         super().refresh_from_db(using=using, fields=fields, from_queryset=from_queryset)
         self._remember(fields)
+
+    def see(self, name: str, value: Any) -> None:
+        """Say that the author of the next write had ``value`` before him in the field with the attribute name ``name``.
+
+        For a form that is older than the row: what was written meanwhile and not seen becomes a sibling of what is written now.
+        """
+        self.__dict__.setdefault("_values_seen", {})[name] = _copied(value)
+
+    def admit(self, written: Iterable[str] | None = None, using: str | None = None) -> None:
+        """Tell the open transaction what the author of this instance had seen of the fields ``written``, all by default.
+
+        For a bulk update of instances; ``save`` does so by itself.
+        """
+        if self._state.adding:
+            return
+        loaded = self.__dict__.get("_values_seen", {})
+        chosen = None if written is None else set(written)
+        fields = [f for f in self._meta.concrete_fields if chosen is None or f.name in chosen or f.attname in chosen]
+        seen = {field.attname: loaded[field.attname] for field in fields if field.attname in loaded}
+        pending.remember_seen(self, seen, using or router.db_for_write(type(self), instance=self))
 
     def changed_fields(self) -> list[str]:
         """Return the attribute names of the fields that differ from what was loaded."""

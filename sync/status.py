@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from sync import conf, exchange, keys, local, log, registers, trusting
-from sync.core.policy import Party, Role
 from sync.core.register import Row
 from sync.models import Contact, Entry, MissingBlob, Register
 from sync.registers import RowKey
@@ -39,7 +38,7 @@ def status() -> dict[str, Any]:
 
 
 def _peer(item: dict[str, Any], contact: Contact | None) -> dict[str, Any]:
-    ours = exchange.tips_between(trusting.me(), Party(Role(item["role"]), item["farm"]))
+    ours = exchange.tips_between(trusting.me(), trusting.party(item))
     theirs = exchange.tips_from_json(contact.tips) if contact else []
     return {
         **{key: item[key] for key in ("name", "role", "farm", "url")},

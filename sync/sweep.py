@@ -20,6 +20,7 @@ from sync.core.errors import (
     NeedsOperatorError,
     NotAllowedError,
     SyncError,
+    UnknownPeerError,
     WrongBlobError,
 )
 from sync.core.policy import Party, Verb, may
@@ -62,29 +63,30 @@ class Listed:
     party: Party
 
 
-def peers(verb: Verb, names: Iterable[str] = ()) -> list[Listed]:
-    """Return the peers that this replica may ``verb``; those of ``names``, if any are given.
+def peers(verb: Verb) -> list[Listed]:
+    """Return the peers that this replica may ``verb``."""
+    return [peer for peer in _listed().values() if may(trusting.me(), verb, peer.party)]
 
-    Raises NotAllowedError or NeedsOperatorError for a name that is not allowed or not on the list, before anything is sent.
-    """
-    found, wanted, me = _listed(), list(names), trusting.me()
-    for name in wanted:
-        if name not in found:
-            raise NeedsOperatorError(f"{name} is not on the trusted list of {conf.name()}; enter it with sync_trust")
-        if not may(me, verb, found[name].party):
-            raise NotAllowedError(
-                f"{conf.name()} ({me.role}) may not {verb} {_preposition(verb)} {name} ({found[name].party.role})"
-            )
-    return [peer for peer in found.values() if may(me, verb, peer.party) and (not wanted or peer.name in wanted)]
+
+def peer_named(name: str, verb: Verb) -> Listed:
+    """Return the peer ``name``. Raises UnknownPeerError or NotAllowedError, before anything is sent."""
+    found, me = _listed().get(name), trusting.me()
+    if found is None:
+        raise UnknownPeerError(f"{name} is not on the trusted list of {conf.name()}; enter it with sync_trust")
+    if not may(me, verb, found.party):
+        preposition = "from" if verb is Verb.PULL else "to"
+        raise NotAllowedError(f"{conf.name()} ({me.role}) may not {verb} {preposition} {name} ({found.party.role})")
+    return found
+
+
+def refused(name: str, error: SyncError) -> Result:
+    """Return the result of an exchange that did not even begin."""
+    return Result(name, ok=False, error={"code": error.code, "detail": str(error)})
 
 
 def _listed() -> dict[str, Listed]:
     others = [item for item in trusting.listing() if item["name"] != conf.name()]
-    return {item["name"]: Listed(item["name"], item["url"], Party(item["role"], item["farm"])) for item in others}
-
-
-def _preposition(verb: Verb) -> str:
-    return "from" if verb is Verb.PULL else "to"
+    return {item["name"]: Listed(item["name"], item["url"], trusting.party(item)) for item in others}
 
 
 def exchange_with(peer: Listed, verbs: Iterable[Verb], progress: Any = None) -> Result:

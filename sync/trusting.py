@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -47,13 +47,13 @@ def is_below(dot: str, tips: list[str]) -> bool:
     return log.is_below(bytes.fromhex(dot), [bytes.fromhex(tip) for tip in tips])
 
 
-def position(changeset: Changeset) -> Position:
-    """Return where ``changeset`` stands, as the list names places."""
-    return Position(changeset.head.incarnation, changeset.dot.hex())
+def position(changeset: Changeset, key: str) -> Position:
+    """Return where ``changeset`` stands, as the list names places; ``key`` is that of its chain."""
+    return Position(changeset.head.incarnation, key, changeset.dot.hex())
 
 
-def writes_of(changeset: Changeset) -> Iterable[TrustWrite]:
-    """Yield the writes to the list in ``changeset``. What cannot be read as an entry counts as none."""
+def writes_of(changeset: Changeset, key: str) -> Iterable[TrustWrite]:
+    """Yield the writes to the list in ``changeset``, of a chain with ``key``. What cannot be read as an entry counts as none."""
     refs = [ref.hex() for ref in changeset.refs()]
     for op in changeset.head.ops:
         for write in op.writes:
@@ -64,7 +64,14 @@ def writes_of(changeset: Changeset) -> Iterable[TrustWrite]:
             except (msgspec.ValidationError, KeyError, ValueError):
                 continue
             over = frozenset(refs[index] for index in write.over)
-            yield TrustWrite(changeset.head.name, position(changeset), changeset.head.stamp, op.token, entry, over)
+            yield TrustWrite(changeset.head.name, position(changeset, key), changeset.head.stamp, op.token, entry, over)
+
+
+def _writes() -> Iterable[TrustWrite]:
+    """Yield every write to the list that is in the log."""
+    keys_of = dict(Chain.objects.filter(scope=TRUST).values_list("pk", "key"))
+    for entry, changeset in log.scan(state=None, scope=TRUST):
+        yield from writes_of(changeset, keys_of[entry.chain])
 
 
 def refresh() -> set[str]:
@@ -73,7 +80,7 @@ def refresh() -> set[str]:
     if not name:
         return set()
     before = {row.name: row.entry for row in Trusted.objects.all()}
-    writes = [write for _, changeset in log.scan(state=None, scope=TRUST) for write in writes_of(changeset)]
+    writes = list(_writes())
     entries = {subject: dict(entry_value(entry)) for subject, entry in evaluate(name, pinned, writes, is_below).entries.items()}
     Trusted.objects.exclude(name__in=entries).delete()
     for rank, (subject, entry) in enumerate(entries.items()):
@@ -85,9 +92,7 @@ def enter(subject: str, entry: TrustEntry) -> None:
     """Write ``entry`` to the list, over all that is known of ``subject``. Called on a master, within a transaction."""
     if conf.role() != Role.MASTER:
         raise NeedsOperatorError(f"only a master writes the trusted list; {conf.name()} is a {conf.role()}")
-    heads = {
-        bytes.fromhex(w.at.dot) for _, c in log.scan(state=None, scope=TRUST) for w in writes_of(c) if w.subject == subject
-    }
+    heads = {bytes.fromhex(write.at.dot) for write in _writes() if write.subject == subject}
     draft = Draft()
     draft.ops.append(Op(MODEL, subject, [draft.write(FIELD, None, entry_value(entry), heads)]))
     make(TRUST, draft)
@@ -129,14 +134,14 @@ def _ancestor(chain: Chain, dot: bytes, seq: int, until: int | None) -> bytes | 
     return bytes(row) if row is not None else None
 
 
-def party_of(entry: TrustEntry) -> Party | None:
-    """Return as what an entry lets its name act now; None for one that is revoked."""
-    return Party(entry.open.role, entry.open.farm) if entry.open else None
-
-
 def me() -> Party:
     """Return this replica as the rule sees it."""
-    return Party(Role(conf.role()), conf.farm())
+    return Party.named(conf.name(), Role(conf.role()), conf.farm())
+
+
+def party(item: Mapping[str, Any]) -> Party:
+    """Return one of ``listing`` as the rule sees it."""
+    return Party.named(item["name"], Role(item["role"]), item["farm"])
 
 
 def listing() -> list[dict[str, Any]]:

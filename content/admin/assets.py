@@ -15,7 +15,7 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from content.editor.uploads import fill, measure
+from content import uploads
 from content.forms.fields import LineField
 from content.models import Asset
 
@@ -40,7 +40,7 @@ class AssetForm(forms.ModelForm):
 
     def clean_file(self) -> UploadedFile:
         """Refuse what cannot be shown."""
-        measure(self.cleaned_data["file"])
+        uploads.check(self.cleaned_data["file"])
         return self.cleaned_data["file"]
 
 
@@ -66,14 +66,14 @@ class AssetAdmin(admin.ModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: Asset, form: AssetForm, change: bool) -> None:
         if not change:
-            fill(obj, form.cleaned_data["file"]).save(force_insert=True)
+            uploads.fill(obj, form.cleaned_data["file"]).save(force_insert=True)
         elif form.changed_data:
             obj.save(update_fields=form.changed_data)
 
     @admin.display(description="")
     def thumbnail(self, asset: Asset) -> SafeString:
         """The picture, small; the kind of file for others."""
-        if asset.width:
+        if asset.content_type.startswith("image/"):
             return format_html('<img class="thumbnail" src="{}" alt="" loading="lazy">', asset.url)
         return format_html('<span class="thumbnail">{}</span>', asset.filename.rpartition(".")[2].upper())
 
@@ -90,7 +90,7 @@ class AssetAdmin(admin.ModelAdmin):
         """List pictures, newest first: ``q`` narrows, ``p`` pages. ``{"pictures": [{token, title, alt, url}], "next": p}``."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        found = Asset.objects.exclude(width=None)
+        found = Asset.objects.filter(content_type__startswith="image/")
         for word in request.GET.get("q", "").split():
             found = found.filter(Q(title__icontains=word) | Q(alt__icontains=word) | Q(filename__icontains=word))
         page = Paginator(found, PAGE_SIZE).get_page(request.GET.get("p"))

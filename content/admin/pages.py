@@ -25,6 +25,7 @@ from content.editor.absent import follow
 from content.editor.formsets import BlockFormSet
 from content.editor.saving import save_blocks
 from content.forms.page import PageForm
+from content.forms.stale import MERGED
 from content.models import Page, Section
 from content.permissions import PUBLISH
 from content.publishing import publish, snapshot, unpublish
@@ -212,15 +213,17 @@ class PageAdmin(SluggedAddresses, Previews, ContentEditor):
         fields = form.stored_fields()
         form.instance.__dict__["_untouched"] = change and not wrote and not fields
         if change and (wrote or fields):
+            form.admit_what_was_seen()
             form.instance.save(update_fields=[*fields, "updated"])
             self._warn(request, [form, *(block for formset in blocks for block in formset.live_forms())])
 
     def _warn(self, request: HttpRequest, forms: list[Any]) -> None:
-        """Name what somebody else changed since the form was opened, and what was stored over it."""
-        labels = dict.fromkeys(label for form in forms for label in form.overtaken())
+        """Name what somebody else changed since the form was opened, and this form too."""
+        labels = dict.fromkeys(str(form[name].label) for form in forms for name in form.overtaken() if name not in MERGED)
         if labels:
             text = (
-                f"Meanwhile changed elsewhere too: {', '.join(labels)}. Your version was stored; compare it before you publish."
+                f"Meanwhile changed elsewhere too: {', '.join(labels)}. "
+                "Both versions are kept, and yours is shown; compare it before you publish."
             )
             self.message_user(request, text, messages.WARNING)
 

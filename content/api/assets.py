@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, viewsets
@@ -11,7 +12,7 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from content.api import uploads
+from content import uploads
 from content.api.access import Access
 from content.api.values import MAX_BODY, BoundedJSONParser, Strict
 from content.models import Asset
@@ -58,7 +59,10 @@ class AssetsView(Access, viewsets.ModelViewSet):
         upload = UploadSerializer(data=request.data)
         upload.is_valid(raise_exception=True)
         values = upload.validated_data
-        asset = uploads.store(values["file"], title=values["title"], alt=values["alt"])
+        try:
+            asset = uploads.store(values["file"], title=values["title"], alt=values["alt"])
+        except ValidationError as refused:
+            raise serializers.ValidationError({"file": refused.messages}, code=refused.code) from refused
         return Response(AssetSerializer(asset).data, status=201)
 
     def perform_update(self, serializer: Any) -> None:

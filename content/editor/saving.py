@@ -49,11 +49,13 @@ def save_blocks(page: Page, formsets: list[BlockFormSet]) -> bool:
         if form.is_new:
             new.append(_new_block(page, form, values))
             home[id(form)].new_objects.append(new[-1])
-        elif differing := _apply(form.instance, values):
+        elif differing := _apply(form, values):
             changed[differing].append(form.instance)
             home[id(form)].changed_objects.append((form.instance, list(differing)))
     Block.objects.bulk_create(new)
     for fields, blocks in changed.items():
+        for block in blocks:
+            block.admit(fields)
         Block.objects.bulk_update(blocks, fields)
     return bool(deleted or new or changed)
 
@@ -75,9 +77,11 @@ def _new_block(page: Page, form: BlockForm, values: dict[str, Any]) -> Block:
     return Block(token=form.instance.token, parent=page, type=form.kind, **values)
 
 
-def _apply(block: Block, values: dict[str, Any]) -> tuple[str, ...]:
-    """Put ``values`` into ``block`` and return the names of the fields that were another."""
+def _apply(form: BlockForm, values: dict[str, Any]) -> tuple[str, ...]:
+    """Put ``values`` into the block of ``form`` and return the names of the fields that were another."""
+    block = form.instance
     differing = tuple(name for name, value in values.items() if getattr(block, name) != value)
+    form.admit_what_was_seen()
     for name in differing:
         setattr(block, name, values[name])
     return differing

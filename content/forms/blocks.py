@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 from django import forms
 from django.core.exceptions import ValidationError
 
+from content import uploads
 from content.blocks import TONES, TYPES
-from content.editor.uploads import upload
 from content.forms.fields import BRIEF, LISTS, LineField, PictureField, ProseField, RowsField, TextField
 from content.forms.stale import CarriesLoadedValues
 from content.forms.widgets import AssetChooser
@@ -68,6 +68,11 @@ class BlockForm(CarriesLoadedValues):
         changed = set(self.changed_data)
         return {**self.instance.data, **{key: self.cleaned_data[key] for key in self.data_keys if key in changed}}
 
+    def admit_what_was_seen(self) -> None:
+        """Tell the instance which data its author had before him, where that is stored no more. Called before a save."""
+        if old := self.overtaken():
+            self.instance.see("data", {**self.instance.data, **old})
+
     def settle(self) -> None:
         """Store what the block refers to, before the block itself is."""
 
@@ -108,7 +113,7 @@ class ImageForm(BlockForm):
 
     def settle(self) -> None:
         if file := self.cleaned_data.get("upload"):
-            self.cleaned_data["asset"] = upload(file, self.cleaned_data.get("alt", "")).token
+            self.cleaned_data["asset"] = uploads.store(file, alt=self.cleaned_data.get("alt", "")).token
 
     @property
     def changed_data(self) -> list[str]:

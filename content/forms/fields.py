@@ -15,8 +15,8 @@ from django.core.files.uploadedfile import UploadedFile
 from django_prose_editor.fields import ProseEditorFormField
 from django_prose_editor.widgets import AdminProseEditorWidget
 
+from content import uploads
 from content.blocks import clean_html, text_of
-from content.editor.uploads import measure
 from content.forms import widgets
 
 FULL = {
@@ -152,10 +152,10 @@ class RowsField(forms.CharField):
 class PictureField(forms.FileField):
     """A picture to upload, checked by its content."""
 
-    widget = forms.FileInput(attrs={"accept": "image/png,image/jpeg,image/gif,image/webp,image/avif"})
+    widget = forms.FileInput(attrs={"accept": uploads.ACCEPTED})
 
     def clean(self, data: Any, initial: Any = None) -> UploadedFile | None:
         file = super().clean(data, initial)
-        if file and measure(file)[1] is None:
-            raise ValidationError("This is no picture. Choose a PNG, JPEG, GIF, WebP or AVIF.")
+        if file and not uploads.check(file).is_picture:
+            raise ValidationError(uploads.NO_PICTURE)
         return file or None

@@ -6,10 +6,11 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db.models import Model
 from django.utils import timezone
 
+from content import uploads
 from content.editor.loaded import loaded
-from content.editor.uploads import upload
 from content.forms.fields import LineField, ListField, MinuteField, PictureField, TextField
 from content.forms.stale import CarriesLoadedValues
 from content.forms.widgets import AssetChooser
@@ -51,6 +52,11 @@ class PageForm(CarriesLoadedValues):
         elif "renew_slug" in self.fields:
             del self.fields["renew_slug"]
 
+    @property
+    def changed_data(self) -> list[str]:
+        changed = list(super().changed_data)
+        return [*changed, "picture"] if "picture_upload" in changed and "picture" not in changed else changed
+
     def clean_picture(self) -> str:
         token: str = self.cleaned_data["picture"]
         known = loaded(self.instance)
@@ -62,11 +68,18 @@ class PageForm(CarriesLoadedValues):
     def settle(self) -> None:
         """Store an uploaded picture and put the page's picture and address in place. Called before the page is saved."""
         if file := self.cleaned_data.get("picture_upload"):
-            self.instance.image_id = upload(file).token
+            self.instance.image_id = uploads.store(file).token
         elif "picture" in self.changed_data:
             self.instance.image_id = self.cleaned_data["picture"] or None
         if self.cleaned_data.get("renew_slug"):
             self.instance.renew_slug()
+
+    def admit_what_was_seen(self) -> None:
+        """Tell the instance what its author had before him, where that is stored no more. Called before the page is saved."""
+        columns = {"picture": "image_id", "section": "section_id"}
+        for name, value in self.overtaken().items():
+            key = value.pk if isinstance(value, Model) else value
+            self.instance.see(columns.get(name, name), (key or None) if name == "picture" else key)
 
     def stored_fields(self) -> list[str]:
         """Return the names of the model's fields that were changed here."""

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import mimetypes
 import re
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from PIL import Image, UnidentifiedImageError
+from django.core.exceptions import ValidationError
 
+from content import uploads
 from content.importing.sources import Site
 from content.models import Asset
 from sync import blobs
 
-MAX_IMAGE = 50 * 1024 * 1024  # bytes
 STATIC_FOLDERS = ("", "assets", "static", "public", "src", "src/assets", "images")
 
 
@@ -27,15 +25,13 @@ class ImageError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An image file: what its asset will say. ``width`` and ``height`` are pixels, None where the file does not tell."""
+    """An image file: what its asset will say."""
 
     path: Path
     filename: str
     digest: str
     size: int
-    content_type: str
-    width: int | None
-    height: int | None
+    kind: uploads.Kind
 
 
 def elsewhere(source: str) -> bool:
@@ -95,16 +91,13 @@ class Library:
             if not blobs.has(picture.digest):
                 with picture.path.open("rb") as file:
                     blobs.put(file)
-            title = Path(picture.filename).stem.replace("-", " ").replace("_", " ").strip() or picture.filename
             asset = Asset.objects.create(
-                title=title,
+                title=uploads.title_of(picture.filename),
                 alt=alt[:500],
                 filename=picture.filename,
                 digest=picture.digest,
                 size=picture.size,
-                content_type=picture.content_type,
-                width=picture.width,
-                height=picture.height,
+                **picture.kind._asdict(),
             )
             self.tokens[key] = asset.token
         return self.tokens[key]
@@ -118,49 +111,12 @@ class Library:
 def inspect(path: Path) -> Picture:
     """Look into an image file. Raises ImageError where it is none, or is too large."""
     size = path.stat().st_size
-    if size > MAX_IMAGE:
-        raise ImageError(f"the file is larger than {MAX_IMAGE >> 20} MB")
-    content_type, width, height = _sniff(path)
     with path.open("rb") as file:
+        try:
+            kind = uploads.inspect(file, size)
+        except ValidationError as error:
+            raise ImageError(error.messages[0]) from None
+        if not kind.is_picture:
+            raise ImageError("the file is no image that browsers show")
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Picture(path, _filename(path, content_type), digest, size, content_type, width, height)
-
-
-def _sniff(path: Path) -> tuple[str, int | None, int | None]:
-    """Return the content type, by the content, and the size in pixels."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                kind = Image.MIME.get(image.format or "", "")
-                if kind.startswith("image/"):
-                    return kind, image.width, image.height
-    except UnidentifiedImageError:
-        return _sniff_svg(path)
-    except Exception as error:
-        raise ImageError(f"the file is a broken image: {error}") from None
-    raise ImageError("the file is no image")
-
-
-def _sniff_svg(path: Path) -> tuple[str, int | None, int | None]:
-    with path.open("rb") as file:
-        head = file.read(8192).decode("utf-8", "replace")
-    tag = re.search(r"<svg\b[^>]*>", head)
-    if not tag:
-        raise ImageError("the file is no image")
-    box = re.search(r"\bviewBox=[\"']\s*[-\d.]+[\s,]+[-\d.]+[\s,]+([\d.]+)[\s,]+([\d.]+)", tag[0])
-    width, height = (re.search(rf"\s{name}=[\"']([\d.]+)(?:px)?[\"']", tag[0]) for name in ("width", "height"))
-    numbers = (width[1], height[1]) if width and height else (box[1], box[2]) if box else None
-    try:
-        pixels = [round(float(number)) for number in numbers or ()]
-    except (ValueError, OverflowError):
-        pixels = []
-    return "image/svg+xml", *((pixels[0], pixels[1]) if pixels and max(pixels) < 100_000 else (None, None))
-
-
-def _filename(path: Path, content_type: str) -> str:
-    """Return the name of the file as it may stand in an address, with a suffix that fits the content."""
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-.")[:150] or "image"
-    suffix = path.suffix.lower()
-    fits = mimetypes.guess_type(f"x{suffix}")[0] == content_type
-    return stem + (suffix if fits else mimetypes.guess_extension(content_type) or "")
+    return Picture(path, uploads.safe_name(path.name, kind.content_type), digest, size, kind)

@@ -6,13 +6,14 @@ from typing import Any
 
 from django.db import models
 
+from sync import conf
 from sync.fields import ReferenceField
 from sync.replicated import ReplicatedModel
 
 
 def farm_scope(row: dict[str, Any]) -> str:
-    """A submission is shown to its own farm, to nodes and to masters."""
-    return f"farm:{row['farm']}"
+    """A submission is shown to its own farm, to nodes and to masters. A replica without a farm is one by itself."""
+    return f"farm:{row['farm'] or conf.name()}"
 
 
 class Submission(ReplicatedModel):

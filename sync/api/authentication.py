@@ -35,10 +35,12 @@ class PeerUser:
 class PeerAuthentication(BaseAuthentication):
     """Takes requests that are signed by a trusted replica, meant for this one, made just now and never seen before."""
 
+    max_body = MAX_BODY
+
     def authenticate(self, request: Request) -> tuple[PeerUser, None]:
         """Return the peer. Raises SyncProblem."""
         http = request._request
-        body = _read(http)
+        body = _read(http, self.max_body)
         peer = self.claimed(http)
         created, nonce = _verified(http, body, peer.key)
         now, drift = int(time.time()), conf.max_clock_drift_ms() // 1000
@@ -59,18 +61,20 @@ class PeerAuthentication(BaseAuthentication):
         return f'Signature tag="{http_signatures.TAG}"'
 
 
-def _read(http: HttpRequest) -> bytes:
+def _read(http: HttpRequest, bound: int) -> bytes:
     try:
         length = int(http.META.get("CONTENT_LENGTH") or 0)
     except ValueError:
-        length = MAX_BODY + 1
-    if length > MAX_BODY:
-        raise SyncProblem(413, "too_large", f"at most {MAX_BODY} bytes are taken in one request; send less at once")
+        length = bound + 1
+    if length > bound:
+        raise SyncProblem(413, "too_large", f"at most {bound} bytes are taken in one request; send less at once")
     return http.read(length) if length else b""
 
 
 class NewcomerAuthentication(PeerAuthentication):
     """Takes requests that are signed by the key that they bring: who joins is on no list yet."""
+
+    max_body = 64 << 10
 
     def claimed(self, http: HttpRequest) -> PeerUser:
         """Return who the request says it is from, with the key that it names."""
@@ -101,7 +105,7 @@ def _claimed(http: HttpRequest) -> PeerUser:
         raise SyncProblem(403, "replica_revoked", f"{name} was taken off the trusted list")
     if claimed != entry.open.key:
         raise SyncProblem(403, "key_unknown", f"the trusted list has another key for {name}")
-    return PeerUser(name, Party(entry.open.role, entry.open.farm), claimed)
+    return PeerUser(name, Party.named(name, entry.open.role, entry.open.farm), claimed)
 
 
 def _verified(http: HttpRequest, body: bytes, key: str) -> tuple[int, str]:

@@ -81,6 +81,12 @@ class WrongBlobError(NeedsOperatorError):
     code = "blob_wrong"
 
 
+class UnknownPeerError(NeedsOperatorError):
+    """The peer is not on the trusted list."""
+
+    code = "replica_unknown"
+
+
 class PeerRefusedError(NeedsOperatorError):
     """The peer answered with a refusal; ``code`` is the peer's own."""
 

@@ -28,6 +28,11 @@ class Party:
     role: Role
     farm: str = ""
 
+    @classmethod
+    def named(cls, name: str, role: Role, farm: str) -> Party:
+        """Return the replica ``name`` as a party. An edge without a farm is one by itself, which bears its name."""
+        return cls(role, farm or (name if role is Role.EDGE else ""))
+
 
 ALL = "all"  # the scope of what everybody holds
 TRUST = "trust"  # the scope of the trusted list

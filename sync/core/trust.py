@@ -51,9 +51,10 @@ class TrustEntry(msgspec.Struct, frozen=True):
 
 
 class Position(NamedTuple):
-    """Where a changeset stands: its incarnation, its dot in hex."""
+    """Where a changeset stands: its incarnation with the key that this is bound to, its dot in hex."""
 
     incarnation: str
+    key: str
     dot: str
 
 
@@ -91,9 +92,11 @@ class TrustList:
             return None
         closed = entry.closed.get(at.incarnation)
         if closed is None:
-            return Party(entry.open.role, entry.open.farm) if entry.open else None
+            # An incarnation of another key, that nobody closed because nobody had seen it, does not count.
+            is_open = entry.open is not None and entry.open.key == at.key
+            return Party.named(name, entry.open.role, entry.open.farm) if is_open and entry.open else None
         if closed.tips is None or is_below(at.dot, closed.tips):
-            return Party(closed.role, closed.farm)
+            return Party.named(name, closed.role, closed.farm)
         return None
 
 

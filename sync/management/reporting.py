@@ -73,7 +73,7 @@ class ExchangeCommand(ReportingCommand):
 
     def run(self, **options: Any) -> dict[str, Any]:
         """Exchange with each peer, showing the count of changesets on a terminal."""
-        chosen = sweep.peers(self.verb, options["peers"])
+        chosen, refused = self.chosen(options["peers"])
         console = Console(file=sys.stderr)
         columns = (
             SpinnerColumn(),
@@ -82,7 +82,19 @@ class ExchangeCommand(ReportingCommand):
             TimeElapsedColumn(),
         )
         with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-            return {"peers": [self._one(peer, bar).as_json() for peer in chosen]}
+            return {"peers": [*refused, *(self._one(peer, bar).as_json() for peer in chosen)]}
+
+    def chosen(self, names: Iterable[str]) -> tuple[list[sweep.Listed], list[dict[str, Any]]]:
+        """Return the peers to exchange with, and the reports of those among ``names`` with whom the rule forbids it."""
+        if not names:
+            return sweep.peers(self.verb), []
+        found, refused = [], []
+        for name in dict.fromkeys(names):
+            try:
+                found.append(sweep.peer_named(name, self.verb))
+            except SyncError as error:
+                refused.append(sweep.refused(name, error).as_json())
+        return found, refused
 
     def _one(self, peer: sweep.Listed, bar: Progress) -> sweep.Result:
         task = bar.add_task(f"{self.verb} {peer.name}", total=None)

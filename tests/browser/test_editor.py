@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group
 from playwright.sync_api import Page as Tab
 from playwright.sync_api import expect
 
-from content.editor.uploads import upload
+from content import uploads
 from content.models import Asset, Block, Editor, Page, Publication, Section
 from content.publishing import in_order
 from tests.content.editing import make_page, picture
@@ -86,7 +86,7 @@ def test_a_page_is_written_with_an_upload_and_published(quiet_page, live_server,
 def test_a_page_with_an_image_that_is_there_takes_seven_clicks(quiet_page, live_server, editor):
     """From the log-in to the published page with title, heading, paragraph and image; typing is no click."""
     tab, clicks = quiet_page, 1
-    upload(picture("harbour.png"), alt="Boats at rest")
+    uploads.store(picture("harbour.png"), alt="Boats at rest")
 
     def click(target: Any) -> None:
         nonlocal clicks

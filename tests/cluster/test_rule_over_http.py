@@ -311,7 +311,7 @@ def test_a_command_refuses_before_it_sends_anything(site: Site, here: str, comma
     """What the own role may not do ends with status 1 and the reason; the peer has seen no request."""
     before = requests(site[there])
     outcome = site[here].manage(command, site[there].name, parse=True)
-    assert (outcome.code, outcome.answer["error"]["code"]) == (1, "not_allowed")
+    assert (outcome.code, outcome.answer["peers"][0]["error"]["code"]) == (1, "not_allowed")
     assert site[there].name in outcome.stderr and len(outcome.stderr.strip().splitlines()) == 1
     assert requests(site[there]) == before
 

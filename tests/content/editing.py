@@ -110,6 +110,13 @@ def form_of(client: Client, where: str) -> dict[str, Any]:
     return parser.data
 
 
+def save(client: Client, page: Page, form: dict[str, Any], button: str = "_save") -> Any:
+    """Send ``form`` and return the response, which must be the redirect of a save that worked."""
+    response: Any = client.post(address(page), form | {button: ""})
+    assert response.status_code == 302, response.context["errors"] if response.context else response.status_code
+    return response
+
+
 def add_block(form: dict[str, Any], kind: str, position: int | None = None, **values: Any) -> str:
     """Put a new block into ``form`` and return the prefix of its fields."""
     number = int(form[f"{kind}-TOTAL_FORMS"])

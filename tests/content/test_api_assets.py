@@ -7,7 +7,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from PIL import Image
 
-from content.api import uploads
+from content import uploads
 from content.api.assets import AssetsView
 from content.models import Asset
 from tests.content import cast

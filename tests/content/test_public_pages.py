@@ -118,6 +118,23 @@ def section_is_lost(section: Section) -> None:
         cursor.execute("DELETE FROM content_section WHERE token = %s", [section.token])
 
 
+@pytest.mark.parametrize(("place", "times"), [(0, 1), (1, 1), (2, 2)])
+def test_lead_image_is_not_shown_twice_in_a_row(client: Client, place: int, times: int) -> None:
+    """A picture that stands among the first blocks too, under whatever name, is shown there only; further down it comes again."""
+    picture = cast.asset()
+    page = cast.draft(image=picture)
+    for number in range(1, 3):
+        Block.objects.create(parent=page, type="richtext", data={"html": f"<p>{number}</p>"}, ordering=f"V{number}")
+    Block.objects.create(
+        parent=page, type="image", data={"asset": cast.asset(filename="again.png").token}, ordering=("A", "V05", "V15")[place]
+    )
+    publish(page)
+    page.refresh_from_db()
+    html = text(client, page.get_absolute_url())
+    assert html.count(f'<img src="/media/{picture.digest}/') == times
+    assert f'property="og:image" content="http://localhost:8000{picture.url}"' in html
+
+
 def test_page_that_points_to_a_publication_not_here_breaks_nothing(client: Client) -> None:
     """A page whose publication has not arrived is left out of every list."""
     page = cast.published()

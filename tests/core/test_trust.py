@@ -15,9 +15,9 @@ def opened(role=Role.MASTER, key="k"):
 ROOT = opened()
 
 
-def write(writer, dot, subject, entry, ms=1, over=()):
+def write(writer, dot, subject, entry, ms=1, over=(), key="k"):
     """Return a write to the list."""
-    return TrustWrite(writer, Position("i", dot), Timestamp(ms, 0), subject, entry, frozenset(over))
+    return TrustWrite(writer, Position("i", key, dot), Timestamp(ms, 0), subject, entry, frozenset(over))
 
 
 def below(dot, tips):
@@ -82,6 +82,17 @@ def test_of_two_concurrent_entries_a_revocation_wins():
             write("M2", "b1", "E1", gone, ms=second),
         )
         assert found["E1"] is None
+
+
+def test_an_incarnation_of_a_former_key_that_nobody_closed_does_not_count():
+    """Whoever holds the old key opens a new incarnation, which no master had seen when the key was changed."""
+    found = roles(
+        write("M1", "a1", "M2", opened(key="old")),
+        write("M1", "a2", "M2", opened(key="new"), ms=2, over=["a1"]),
+        write("M2", "b1", "E1", opened(Role.EDGE), ms=3, key="old"),
+        write("M2", "b2", "E2", opened(Role.EDGE), ms=3, key="new"),
+    )
+    assert found == {"M1": "master", "M2": "master", "E2": "edge"}
 
 
 @pytest.mark.parametrize("reverse", [False, True])

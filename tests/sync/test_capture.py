@@ -309,3 +309,21 @@ def test_every_replicated_model_declares_only_what_can_replicate():
     from sync.checks import models_can_replicate
 
     assert models_can_replicate() == []
+
+
+def test_a_row_that_is_read_again_within_the_transaction_keeps_what_it_wrote():
+    """Saved, read again and saved again: both writes are told, over what was there before, and leave one version."""
+    made, other = page(), section("Sports")
+    with transaction.atomic():
+        first = Page.objects.get(pk=made.pk)
+        first.title = "Changed"
+        first.save()
+        again = Page.objects.get(pk=made.pk)
+        again.section = other
+        again.save()
+        again.title = "Changed twice"
+        again.save()
+    assert last_ops() == [("page", ["section_id", "title", "updated"])]
+    shown = Page.objects.get()
+    assert (shown.title, shown.section) == ("Changed twice", other)
+    assert not Register.objects.filter(siblings=True).exists()

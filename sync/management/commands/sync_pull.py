@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from sync import plan, sweep
+from sync import plan
 from sync.core.policy import Verb
 from sync.management.reporting import ExchangeCommand
 
@@ -26,7 +26,8 @@ class Command(ExchangeCommand):
     def run(self, **options: Any) -> dict[str, Any]:
         """Pull, or only look."""
         if options["plan"]:
-            return {"peers": [plan.plan(peer) for peer in sweep.peers(self.verb, options["peers"])]}
+            chosen, refused = self.chosen(options["peers"])
+            return {"peers": [*refused, *(plan.plan(peer) for peer in chosen)]}
         return super().run(**options)
 
     def lines(self, report: dict[str, Any]) -> Iterable[str]:
