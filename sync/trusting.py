@@ -129,11 +129,6 @@ def _ancestor(chain: Chain, dot: bytes, seq: int, until: int | None) -> bytes | 
     return bytes(row) if row is not None else None
 
 
-def party_of(entry: TrustEntry) -> Party | None:
-    """Return as what an entry lets its name act now; None for one that is revoked."""
-    return Party(entry.open.role, entry.open.farm) if entry.open else None
-
-
 def me() -> Party:
     """Return this replica as the rule sees it."""
     return Party(Role(conf.role()), conf.farm())
