@@ -41,11 +41,6 @@ class Slot:
     dirty: bool = False
     changed: set[str] = field(default_factory=set)
 
-    @property
-    def is_new(self) -> bool:
-        """Whether the database holds nothing of this row."""
-        return not self.before
-
 
 class Batch:
     """The registers that one transaction touches."""

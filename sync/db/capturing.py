@@ -1,7 +1,7 @@
 """What our backends add to Django's: every write of the ORM to a replicated table is seen, whichever way it takes.
 
 ``save``, ``update``, ``bulk_create``, ``delete``, cascades and many-to-many tables all end in one of Django's three compilers
-of writing statements; there we look. Raw SQL does not come by here, and is found by ``sync_verify``.
+of writing statements; there we look. Raw SQL does not come by here, and is not seen.
 """
 
 from __future__ import annotations
