@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.apps import AppConfig
+from django.db import transaction
 from django.db.models.signals import post_migrate
 
 
@@ -22,5 +23,7 @@ def after_migrate(**_: Any) -> None:
     from sync import keys, local, rebuild
 
     keys.ensure()
-    local.state()
-    rebuild.retry_unprojected()
+    with transaction.atomic():
+        local.take_turn()
+        local.state()
+        rebuild.retry_unprojected()

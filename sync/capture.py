@@ -23,8 +23,7 @@ def touch(using: str, model: ModelSpec, tokens: Iterable[str] | None = None, que
     Returns those that this transaction had not touched yet.
     """
     held = pending.of(using)
-    if not held.before:
-        local.take_turn()
+    local.take_turn()  # each time: rolling back to a savepoint gives back the turn that was taken after it
     rows = {row["token"]: row for row in query.values("token", *model.names)} if query is not None else {}
     fresh: dict[Place, Values | None] = {(model.model, token): rows.get(token) for token in [*(tokens or ()), *rows]}
     new = [place for place in fresh if place not in held.before]

@@ -31,7 +31,8 @@ def _problems(spec: ModelSpec) -> Iterator[CheckMessage]:
             yield Error(f"{where} cannot replicate.", hint="Use a decimal, or a model of its own.", id="sync.E003")
         if field.policy not in POLICIES:
             yield Error(f"{where} has the policy {field.policy!r}.", hint=f"Use one of {', '.join(POLICIES)}.", id="sync.E004")
-    if spec.model._meta.unique_together or spec.model._meta.local_many_to_many:
+    unique = [c for c in spec.model._meta.constraints if isinstance(c, models.UniqueConstraint)]
+    if unique or spec.model._meta.unique_together or spec.model._meta.local_many_to_many:
         yield Error(
             f"{spec.label} has a constraint or link that cannot replicate.", hint="Name the through model.", id="sync.E003"
         )

@@ -13,6 +13,7 @@ import orjson
 from sync import conf, http_signatures, keys
 from sync.core.errors import MalformedError, PeerRefusedError, PeerUnavailableError
 
+MAX_OFFSET = 24 * 3600  # seconds
 TIMEOUT = httpx2.Timeout(60.0, connect=5.0)  # seconds
 
 
@@ -44,8 +45,9 @@ class Peer:
         try:
             if response.status_code == 401:
                 problem = self._problem(response)
-                if problem.get("code") == "signature_stale" and "now" in problem:
-                    self.offset = int(problem["now"]) - int(time.time())
+                offset = _offset(problem)
+                if offset is not None:
+                    self.offset = offset
                     response.close()
                     response = self._send_once(method, path, body, content_type)
             if not response.is_success:
@@ -88,3 +90,15 @@ class Peer:
             if chunk is None:
                 return
             yield chunk
+
+
+def _offset(problem: dict[str, Any]) -> int | None:
+    """Return by how many seconds the peer's clock is ahead of ours, where it refused a request for that; None otherwise.
+
+    The answer is not signed: whoever stands on the way could have us sign requests for a time to come, so it is bounded.
+    """
+    now = problem.get("now")
+    if problem.get("code") != "signature_stale" or not isinstance(now, int):
+        return None
+    offset = now - int(time.time())
+    return offset if abs(offset) <= MAX_OFFSET else None

@@ -158,7 +158,8 @@ def _lines(changeset: Changeset) -> bytes:
 
 def stream(have: Sequence[TipAt], me: Party, peer: Party) -> Iterator[bytes]:
     """Yield the whole answer to a pull: a first line, frames, a last line with the count."""
-    yield wire.pack(wire.control("H", {"protocol": 1, "name": conf.name(), "time": local.wall_ms()}))
+    first = {"protocol": 1, "name": conf.name(), "time": local.wall_ms(), "tips": tips_as_json(tips_between(me, peer))}
+    yield wire.pack(wire.control("H", first))
     total = 0
     for frame, count in frames(missing(have, me, peer)):
         total += count

@@ -97,6 +97,7 @@ def join(text: str) -> Code:
             f"the invitation is for a {code.role} of farm {code.farm!r}; this replica is a {conf.role()} of farm "
             f"{conf.farm()!r}: set EDGECMS_ROLE and EDGECMS_FARM, or ask for another invitation"
         )
+    trust_admin.check_root(code.root_name)
     me = {"secret": code.secret, "name": conf.name(), "role": conf.role(), "farm": conf.farm(), "url": conf.url()}
     client = Peer(code.name, code.url)
     try:

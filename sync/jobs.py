@@ -18,6 +18,7 @@ from sync import conf, signals
 logger = logging.getLogger(__name__)
 
 EVERYBODY = ""
+PATIENCE = 3  # seconds; more than the one that the worker blocks for a message
 ENOUGH = 16  # messages in a queue, of which each is a hint to look at everything
 
 
@@ -26,9 +27,15 @@ def queue() -> Huey:
     """Return the queue of this replica, made at first use."""
     name = f"edgecms-{conf.name().lower()}"
     if conf.redis_url():
-        return RedisHuey(name, url=conf.redis_url(), results=False)
+        return RedisHuey(name, url=_with_timeouts(conf.redis_url()), results=False)
     conf.data().mkdir(parents=True, exist_ok=True)
     return SqliteHuey(name, filename=str(conf.data() / "queue.sqlite3"), results=False)
+
+
+def _with_timeouts(url: str) -> str:
+    """A Redis that does not answer keeps no writer waiting for longer than this."""
+    separator = "&" if "?" in url else "?"
+    return f"{url}{separator}socket_connect_timeout={PATIENCE}&socket_timeout={PATIENCE}"
 
 
 @lru_cache(maxsize=1)

@@ -140,10 +140,21 @@ def is_below(dot: bytes, ends: Iterable[bytes]) -> bool:
         while end.seq > place.seq:
             if not _is_forked(end.chain):
                 return True
-            end = _parent(end.dot)
+            parent = _parent(end.dot)
+            if parent is None:
+                break
+            end = parent
         if end.dot == dot:
             return True
     return False
+
+
+def last_before(end: bytes, bound: Timestamp | None) -> bytes | None:
+    """Return the last changeset on the path to ``end`` whose clock is no later than ``bound`` (None: any); None if none is."""
+    place: Known | None = known([end])[end]
+    while place is not None and bound is not None and place.stamp > bound:
+        place = _parent(place.dot)
+    return place.dot if place is not None else None
 
 
 def _is_forked(chain_id: int) -> bool:
@@ -152,6 +163,6 @@ def _is_forked(chain_id: int) -> bool:
         return int(cursor.fetchone()[0]) > 1
 
 
-def _parent(dot: bytes) -> Known:
-    prev = bytes(Entry.objects.values_list("prev", flat=True).get(dot=dot) or b"")
-    return known([prev])[prev]
+def _parent(dot: bytes) -> Known | None:
+    prev = Entry.objects.values_list("prev", flat=True).get(dot=dot)
+    return known([bytes(prev)])[bytes(prev)] if prev else None

@@ -19,7 +19,8 @@ from sync.registry import FieldSpec, ModelSpec, spec_of
 from sync.values import Values
 
 Column = tuple[str, Any]
-UNSHOWABLE = (ValueError, TypeError, KeyError, OverflowError, ValidationError)
+UNSHOWABLE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError, ValidationError)
+UNSTORABLE = (DatabaseError, ValueError, ArithmeticError)
 
 
 def project(batch: Batch, values: Values) -> None:
@@ -107,7 +108,8 @@ class _Projector:
         except UNSHOWABLE:
             slot.projected = False
             return None
-        slot.projected = True
+        # What a newer release has written into fields that are not known here is shown after the upgrade.
+        slot.projected = all(name.split("/", 1)[0] in self.model.fields for name in slot.row.heads)
         return columns
 
     def _column(self, key: RowKey, slot: Slot, field: FieldSpec) -> Any:
@@ -141,12 +143,12 @@ class _Projector:
         try:
             with transaction.atomic():
                 statement(rows)
-        except DatabaseError:
+        except UNSTORABLE:
             for key, columns in rows.items():
                 try:
                     with transaction.atomic():
                         statement({key: columns})
-                except DatabaseError:
+                except UNSTORABLE:
                     self.batch.slots[key].projected = False
 
     def _insert(self, rows: dict[RowKey, list[Column]]) -> None:
@@ -154,7 +156,7 @@ class _Projector:
         defaults = [(str(f.column), f.get_db_prep_save(f.get_default(), connection)) for f in local]
         names = [name for name, _ in [*next(iter(rows.values())), *defaults]]
         content = [(key.token, *(value for _, value in [*columns, *defaults])) for key, columns in rows.items()]
-        sql.upsert(self.model.table, "token", names, content)
+        sql.upsert(self.model.table, "token", names, content, keep=[name for name, _ in defaults])
 
     def _update(self, rows: dict[RowKey, list[Column]]) -> None:
         groups: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}

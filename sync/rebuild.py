@@ -59,11 +59,22 @@ def _drop_empty(batch: Batch) -> None:
 
 def retry_unprojected() -> int:
     """Project again what could not be shown, as after an upgrade; return how many rows are shown now."""
-    keys = [RowKey(*row) for row in Register.objects.filter(projected=False).values_list("model", "token")]
+    keys = {RowKey(*row) for row in Register.objects.filter(projected=False).values_list("model", "token")}
+    if not keys:
+        return 0
     batch = Batch()
     batch.load(keys)
     for slot in batch.slots.values():
         slot.dirty = True
     project(batch, Values())
     batch.save()
+    _claim_again(keys)
     return sum(slot.projected for slot in batch.slots.values())
+
+
+def _claim_again(keys: set[RowKey]) -> None:
+    """Note the claims of rows whose model or field was not known when they came. O(log)."""
+    for _, changeset in log.scan():
+        if not keys.isdisjoint(rows_of([changeset])):
+            claims.forget([changeset.dot])
+            claims.note([changeset])

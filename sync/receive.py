@@ -23,7 +23,7 @@ from sync.models import Chain, Entry
 from sync.rebuild import apply
 
 BATCH_CHANGESETS = 1000
-BATCH_BYTES = 8 << 20  # of compressed frames
+BATCH_BYTES = 32 << 20  # of changesets with their values, in memory
 
 
 @dataclass(slots=True)
@@ -64,7 +64,7 @@ def _batches(frames: Iterable[Frame]) -> Iterator[list[Frame]]:
     try:
         for frame in frames:
             batch.append(frame)
-            count, size = count + len(frame.changesets), size + len(frame.raw)
+            count, size = count + len(frame.changesets), size + frame.size
             if count >= BATCH_CHANGESETS or size >= BATCH_BYTES:
                 yield batch
                 batch, count, size = [], 0, 0

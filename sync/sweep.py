@@ -64,8 +64,8 @@ class Listed:
 
 
 def peers(verb: Verb) -> list[Listed]:
-    """Return the peers that this replica may ``verb``."""
-    return [peer for peer in _listed().values() if may(trusting.me(), verb, peer.party)]
+    """Return the peers that this replica may ``verb``, and that have an address."""
+    return [peer for peer in _listed().values() if peer.url and may(trusting.me(), verb, peer.party)]
 
 
 def peer_named(name: str, verb: Verb) -> Listed:
@@ -100,10 +100,11 @@ def exchange_with(peer: Listed, verbs: Iterable[Verb], progress: Any = None) -> 
             logger.exception("the exchange with %s failed in a way that nobody foresaw", peer.name)
         code = error.code if isinstance(error, SyncError) else "unforeseen"
         result.ok, result.error = False, {"code": code, "detail": str(error) or type(error).__name__}
-        contacts.failed(peer.name, result.error)
     finally:
         client.close()
         result.seconds = time.monotonic() - start
+    if result.error is not None:
+        contacts.failed(peer.name, result.error)
     return result
 
 
@@ -178,13 +179,16 @@ class _Exchange:
             finally:
                 self.result.received += reader.count
                 self._take(receipt)
+                if reader.first is not None:
+                    contacts.saw(self.peer.name, reader.tips())
         reader.check()
-        contacts.saw(self.peer.name, exchange.tips_between(self.me, self.peer.party))
 
     def _take(self, receipt: Receipt) -> None:
         self.result.applied += receipt.applied
-        for code, count in receipt.refused.items():
-            logger.warning("%s sent %d changesets that were refused: %s", self.peer.name, count, code)
+        if receipt.refused:
+            what = ", ".join(f"{count} {code}" for code, count in sorted(receipt.refused.items()))
+            detail = f"{self.peer.name} sent changesets that were refused: {what}; the rest was taken"
+            self.result.ok, self.result.error = False, {"code": min(receipt.refused), "detail": detail}
 
     def _watched(self, frames: Iterable[wire.Frame]) -> Iterator[wire.Frame]:
         for frame in frames:
@@ -267,13 +271,19 @@ class _Stream:
     """The frames of a pull, counted; ``check`` says whether the last line came."""
 
     def __init__(self, frames: Iterator[wire.Frame]) -> None:
-        self.frames, self.count, self.last = frames, 0, None
+        self.frames, self.count = frames, 0
+        self.first: dict[str, Any] | None = None
+        self.last: dict[str, Any] | None = None
 
     def __iter__(self) -> Iterator[wire.Frame]:
         for frame in self.frames:
             self.count += len(frame.changesets)
-            self.last = frame.last or self.last  # type: ignore[assignment]
+            self.first, self.last = frame.first or self.first, frame.last or self.last
             yield frame
+
+    def tips(self) -> list[exchange.TipAt]:
+        """Return what the peer said that it holds."""
+        return exchange.tips_from_json((self.first or {}).get("tips", []))
 
     def check(self) -> None:
         """Raise IncompleteStreamError where the stream was cut between frames."""

@@ -10,7 +10,7 @@ from sync import admission, conf, local, trusting
 from sync.core.errors import NeedsOperatorError, NotAllowedError
 from sync.core.policy import Role
 from sync.core.trust import Open, TrustEntry
-from sync.models import Chain, Entry
+from sync.models import Chain, Entry, Local
 
 
 def trust(name: str, role: Role, farm: str, url: str, key: str) -> dict[str, Any]:
@@ -33,7 +33,15 @@ def _enter(name: str, wanted: Open) -> str:
     closed = trusting.closed_at(name, entry) if entry and is_rekeyed else entry.closed if entry else {}
     trusting.enter(name, TrustEntry(closed, wanted))
     admission.readmit(trusting.refresh())
+    _check_effect(name, wanted)
     return "entered"
+
+
+def _check_effect(name: str, wanted: Open | None) -> None:
+    """Raise NotAllowedError, which takes everything back, where the list does not say what this master has just written."""
+    entry = trusting.current().entries.get(name)
+    if (entry.open if entry else None) != wanted:
+        raise NotAllowedError(f"{name} stands before {conf.name()} on the list; a master that stands before it must do this")
 
 
 def _pin(name: str, role: Role, url: str, key: str) -> str:
@@ -53,15 +61,21 @@ def pin(name: str, url: str, key: str) -> str:
 
 
 def _pin_root(name: str, url: str, key: str) -> str:
-    row = local.state()
-    if row.root_name and row.root_name != name:
-        raise NeedsOperatorError(f"{row.root_name} is pinned as the root of the site; a replica has one root for life")
+    row = check_root(name)
     if (row.root_key, row.root_url) == (key, url):
         return "unchanged"
     row.root_name, row.root_key, row.root_url = name, key, url
     row.save()
     admission.readmit(trusting.refresh())
     return "pinned"
+
+
+def check_root(name: str) -> Local:
+    """Raise NeedsOperatorError where another root than ``name`` is pinned; return the row that keeps the pin."""
+    row = local.state()
+    if row.root_name and row.root_name != name:
+        raise NeedsOperatorError(f"{row.root_name} is pinned as the root of the site; a replica has one root for life")
+    return row
 
 
 def revoke(name: str, start: int | None = None) -> dict[str, Any]:
@@ -76,5 +90,6 @@ def revoke(name: str, start: int | None = None) -> dict[str, Any]:
         until = None if start is None else start - 1
         trusting.enter(name, TrustEntry(trusting.closed_at(name, entry, until), None))
         admission.readmit(trusting.refresh())
+        _check_effect(name, None)
     chains = Chain.objects.filter(name=name)
     return {"name": name, "quarantined": Entry.objects.filter(chain__in=chains, state=Entry.State.QUARANTINED).count()}

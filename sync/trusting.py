@@ -10,10 +10,11 @@ import msgspec
 from sync import conf, keys, local, log
 from sync.commit import Draft, make
 from sync.core.changeset import Changeset, Op
+from sync.core.clock import ZERO, Timestamp
 from sync.core.errors import NeedsOperatorError
-from sync.core.policy import TRUST, Party, Role
+from sync.core.policy import ALL, TRUST, Party, Role
 from sync.core.trust import Closed, Open, Position, TrustEntry, TrustList, TrustWrite, entry_value, evaluate, parse_entry
-from sync.models import Chain, Tip, Trusted
+from sync.models import Chain, Entry, Tip, Trusted
 
 MODEL = "sync.trust"  # stands in ops where a model would; the token is a replica's name
 FIELD = "entry"
@@ -85,7 +86,16 @@ def refresh() -> set[str]:
     Trusted.objects.exclude(name__in=entries).delete()
     for rank, (subject, entry) in enumerate(entries.items()):
         Trusted.objects.update_or_create(name=subject, defaults={"rank": rank, "entry": entry})
+    _leave_closed_incarnation(entries.get(conf.name()))
     return {subject for subject in {*before, *entries} if before.get(subject) != entries.get(subject)}
+
+
+def _leave_closed_incarnation(entry: Mapping[str, Any] | None) -> None:
+    """Go on under a new incarnation where the list has closed the present one: what is written under it counts no more."""
+    row = local.state()
+    if entry is not None and row.incarnation in entry["closed"]:
+        row.incarnation = local.new_incarnation()
+        row.save(update_fields=["incarnation"])
 
 
 def enter(subject: str, entry: TrustEntry) -> None:
@@ -111,27 +121,31 @@ def publish_self() -> bool:
 def closed_at(name: str, entry: TrustEntry, until: int | None = None) -> dict[str, Closed]:
     """Return ``entry`` with every incarnation of ``name`` closed at what is known here.
 
-    ``until``: the last sequence number that counts in the chain of content; the tips of today where it is None.
+    ``until``: the last sequence number that counts in the chain of content; other chains are cut by its clock. The tips of
+    today where it is None.
     """
     closed = dict(entry.closed)
     if entry.open is None:
         return closed
     tips: dict[str, list[str]] = {}
     for chain in Chain.objects.filter(name=name):
-        ends = Tip.objects.filter(chain=chain).values_list("dot", "seq")
-        kept = [_ancestor(chain, bytes(dot), seq, until) for dot, seq in ends]
-        tips.setdefault(chain.incarnation, []).extend(dot.hex() for dot in kept if dot)
+        kept = tips.setdefault(chain.incarnation, [])
+        bound = None if until is None else _stamp_at(chain, until)
+        for end in Tip.objects.filter(chain=chain).values_list("dot", flat=True):
+            last = log.last_before(bytes(end), bound)
+            if last is not None:
+                kept.append(last.hex())
     for incarnation, dots in tips.items():
         if incarnation not in closed:
             closed[incarnation] = Closed(entry.open.role, entry.open.farm, entry.open.key, sorted(dots))
     return closed
 
 
-def _ancestor(chain: Chain, dot: bytes, seq: int, until: int | None) -> bytes | None:
-    if until is None or seq <= until or chain.scope == TRUST:
-        return dot
-    row = chain.entry_set.filter(seq=until).values_list("dot", flat=True).first()
-    return bytes(row) if row is not None else None
+def _stamp_at(chain: Chain, seq: int) -> Timestamp:
+    """Return the clock of the last content changeset up to ``seq`` in the incarnation of ``chain``."""
+    content = Entry.objects.filter(chain__name=chain.name, chain__incarnation=chain.incarnation, chain__scope=ALL)
+    last = content.filter(seq__lte=seq).order_by("-ms", "-counter").values_list("ms", "counter").first()
+    return Timestamp(*last) if last else ZERO
 
 
 def me() -> Party:

@@ -40,8 +40,8 @@ class PeerAuthentication(BaseAuthentication):
     def authenticate(self, request: Request) -> tuple[PeerUser, None]:
         """Return the peer. Raises SyncProblem."""
         http = request._request
-        body = _read(http, self.max_body)
         peer = self.claimed(http)
+        body = _read(http, self.max_body)
         created, nonce = _verified(http, body, peer.key)
         now, drift = int(time.time()), conf.max_clock_drift_ms() // 1000
         if abs(created - now) > drift:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, cast
 
 import orjson
@@ -22,6 +23,7 @@ from sync.models import MissingBlob
 from sync.receive import receive
 
 STREAM = "application/vnd.edgecms.changesets+zstd"
+SLICE = 64 << 10  # bytes
 
 
 class PeerView(APIView):
@@ -125,7 +127,7 @@ class PushView(PeerView):
     def post(self, request: Request) -> Response:
         """Apply the frames in the body; a whole frame is applied or refused by itself."""
         try:
-            frames = wire.frames([request._request.peer_body])  # type: ignore[attr-defined]
+            frames = wire.frames(_slices(request._request.peer_body))  # type: ignore[attr-defined]
             receipt = receive(frames)
         except TooLargeError as error:
             raise SyncProblem(413, error.code, str(error)) from None
@@ -176,6 +178,11 @@ class BlobView(PeerView):
         except blobs.BlobError as error:
             raise SyncProblem(400, "blob_wrong", str(error)) from None
         return Response({"held": held}, status=200 if blobs.has(digest) else 202)
+
+
+def _slices(body: bytes) -> Iterator[bytes]:
+    """Cut ``body`` into pieces: reading frames from the whole would copy what is left of it for each of them."""
+    return (body[start : start + SLICE] for start in range(0, len(body), SLICE))
 
 
 def _number(request: Request, name: str) -> int:

@@ -16,7 +16,7 @@ import msgspec
 import orjson
 
 from sync.core.clock import Timestamp
-from sync.core.errors import MalformedError, TooLargeError
+from sync.core.errors import MalformedError, TooLargeError, UnwritableError
 from sync.core.token import MAX_LENGTH, REPLICA
 
 DOT_BYTES = 16
@@ -129,9 +129,14 @@ _decoder = msgspec.json.Decoder(Head)
 def detach(value: Any) -> tuple[Any, bytes | None]:
     """Return what stands in the op for ``value``, and the JSON text that travels beside it (None where it is short).
 
-    Raises TooLargeError for what no receiver would take.
+    Raises TooLargeError for what no receiver would take, UnwritableError for what is no JSON or an integer beyond 64 bits.
     """
-    text = orjson.dumps(value)
+    try:
+        text = orjson.dumps(value)
+    except TypeError as error:
+        raise UnwritableError(
+            f"a value cannot be written as JSON that every language reads: {error}; store it as text"
+        ) from None
     if len(text) > MAX_VALUE_BYTES:
         raise TooLargeError(f"a value has {len(text)} bytes; at most {MAX_VALUE_BYTES} travel, so make it smaller")
     if len(text) <= INLINE_BYTES and not isinstance(value, dict):

@@ -27,10 +27,10 @@ class TooLargeError(RejectedError):
     code = "too_large"
 
 
-class BadSignatureError(RejectedError):
-    """A signature that does not belong to the key of its origin."""
+class UnwritableError(RejectedError):
+    """A value that cannot travel."""
 
-    code = "bad_signature"
+    code = "value_unwritable"
 
 
 class NotAllowedError(RejectedError):

@@ -46,7 +46,10 @@ def tag_of(token: str) -> str:
 def sort_key(token: str) -> str:
     """Return ``token`` with its time first, year to second, so that new keys are appended to an index.
 
-    Only a matter of storage: the key is as unique as the token, and its order means nothing.
+    Only a matter of storage: the key is as unique as the token, and its order means nothing. What is no token, as a hostile
+    peer may send, stays as it is behind a mark.
     """
+    if not is_token(token):
+        return f"~{token}"
     time = token[-12:]
     return f"{time[4:6]}{time[2:4]}{time[:2]}{time[6:]}-{token[:-13]}"

@@ -40,6 +40,11 @@ class Frame:
     last: dict[str, Any] | None = None
 
     @property
+    def size(self) -> int:
+        """Bytes of its changesets with their values, decompressed."""
+        return sum(len(changeset.raw) + sum(map(len, changeset.values.values())) for changeset in self.changesets)
+
+    @property
     def is_pure(self) -> bool:
         """Whether nothing but changesets stands in it."""
         return self.first is None and self.last is None

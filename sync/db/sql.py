@@ -29,15 +29,15 @@ def select_in(table: str, columns: Sequence[str], column: str, values: Iterable[
             yield from cursor.fetchall()
 
 
-def upsert(table: str, key: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Insert ``rows`` of (key, *columns), or set ``columns`` where the key is there. Deletes nothing, as REPLACE would."""
+def upsert(table: str, key: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], keep: Sequence[str] = ()) -> None:
+    """Insert ``rows`` of (key, *columns), or set ``columns`` but for ``keep`` where the key is there. Deletes nothing."""
     if not rows:
         return
     quote = connection.ops.quote_name
     names = ", ".join(quote(name) for name in (key, *columns))
     marks = ", ".join(["%s"] * (len(columns) + 1))
-    sets = ", ".join(f"{quote(name)} = excluded.{quote(name)}" for name in columns)
-    action = f"DO UPDATE SET {sets}" if columns else "DO NOTHING"
+    sets = ", ".join(f"{quote(name)} = excluded.{quote(name)}" for name in columns if name not in keep)
+    action = f"DO UPDATE SET {sets}" if sets else "DO NOTHING"
     with connection.cursor() as cursor:
         cursor.executemany(
             f"INSERT INTO {quote(table)} ({names}) VALUES ({marks}) ON CONFLICT ({quote(key)}) {action}",  # noqa: S608

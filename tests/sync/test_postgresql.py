@@ -62,3 +62,17 @@ def test_a_reader_between_two_commits_never_steps_over_a_number():
         (c.head.seq, entry.position) for entry, c in log.scan()
     )
     assert [changeset.head.seq for _, changeset in log.scan()] == [1, 2]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(not IS_POSTGRESQL, reason="only PostgreSQL gives locks back at a savepoint")
+def test_the_turn_is_kept_after_a_savepoint_was_rolled_back():
+    """Rolling back gives back what was taken within; the next write takes the turn again before it looks at anything."""
+    with transaction.atomic():
+        with pytest.raises(RuntimeError), transaction.atomic():
+            Section.objects.create(title="Lost")
+            raise RuntimeError
+        Section.objects.create(title="Kept")
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT COUNT(*) FROM pg_locks WHERE locktype = 'advisory' AND granted")
+            assert cursor.fetchone()[0] >= 1

@@ -1,16 +1,19 @@
 """Receiving: a function of the set of changesets, whatever their order, repetition and partition; nothing that is wrong gets in."""
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.db import transaction
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from content.models import Asset, Block, Page, Section
-from sync import claims, local, registers, status, trust_admin
+from sync import claims, conf, keys, local, rebuild, registers, registry, status, trust_admin
 from sync.core import signing
 from sync.core.changeset import Changeset, Op, Write
+from sync.core.errors import NotAllowedError
 from sync.core.policy import Role
 from sync.models import Claim, Entry, MissingBlob, Register, Segment, Tip
 from sync.receive import receive
@@ -374,3 +377,64 @@ def test_a_replica_that_is_trusted_again_under_a_new_key_goes_on(one):
     assert (shown(), shown(TOKENS[1])) == ("Old", "New")
     assert arrive(one.make(title(TOKENS[2], "Old key"))).quarantined == 1
     assert signing.parse_key(one.public)
+
+
+def test_a_replica_whose_incarnation_the_list_has_closed_goes_on_under_a_new_one(settings):
+    """Revoked and trusted again: what it writes from then on counts."""
+    root = Origin("MASTER09-PAR", Role.MASTER, "")
+    settings.SYNC = {**settings.SYNC, "ROLE": "edge", "FARM": "thames"}
+    trust_admin.pin(root.name, "http://m", root.public)
+    before = local.state().incarnation
+    mine = {"role": "edge", "farm": "thames", "url": "", "key": keys.public_text()}
+    closed = {before: {"role": "edge", "farm": "thames", "key": mine["key"], "tips": []}}
+    entry = {"closed": closed, "open": mine}
+    arrive(root.make(Op("sync.trust", conf.name(), [Write("entry", None, entry, [])]), scope="trust"))
+    assert local.state().incarnation != before
+    Section.objects.create(title="Back")
+    assert Section.objects.get().title == "Back"
+    assert_rows_follow_from_log()
+
+
+def test_a_field_of_a_newer_release_is_kept_and_shown_after_the_upgrade(one, monkeypatch):
+    """The row shows what is known here and is counted as deferred; the upgrade shows the rest, claims included."""
+    known = registry.spec(Section)
+    older = replace(known, fields={name: field for name, field in known.fields.items() if name != "slug"})
+    monkeypatch.setattr(registry, "_build", lambda model: older if model is Section else known)
+    arrive(one.make(Op("content.section", TOKENS[0], [Write("title", None, "New", []), Write("slug", None, "new-43ax", [])])))
+    assert (Section.objects.get().title, Section.objects.get().slug) == ("New", "")
+    assert status.status()["deferred"] == 1
+    monkeypatch.undo()
+    with transaction.atomic():
+        assert rebuild.retry_unprojected() == 1
+    assert Section.objects.get().slug == "new-43ax"
+    assert claims.owner("content.section", "new-43ax") == TOKENS[0]
+    assert status.status()["deferred"] == 0
+
+
+@pytest.mark.parametrize("value", [2**63, "many", [1]])
+def test_a_number_that_no_column_holds_stops_nothing(one, value):
+    """What stands behind it is applied."""
+    arrive(
+        one.make(Op("content.section", TOKENS[0], [Write("title", None, "x", []), Write("ordering", None, value, [])])),
+        one.make(title(TOKENS[1], "Fine")),
+    )
+    assert shown(TOKENS[1]) == "Fine"
+    assert status.status()["deferred"] == 1
+
+
+def test_two_texts_that_are_no_tokens_are_two_rows(one):
+    """Also where they differ in a character that a token has in a fixed place."""
+    arrive(one.make(title("AAx123456789012", "A"), title("AAy123456789012", "B")))
+    assert sorted(Section.objects.values_list("title", flat=True)) == ["A", "B"]
+
+
+def test_a_junior_master_is_told_that_it_cannot_revoke_a_senior(settings):
+    """The command says no, and nothing is written."""
+    root = Origin("MASTER09-PAR", Role.MASTER, "")
+    trust_admin.pin(root.name, "http://m", root.public)
+    mine = {"closed": {}, "open": {"role": "master", "farm": "", "url": "", "key": keys.public_text()}}
+    arrive(root.make(Op("sync.trust", conf.name(), [Write("entry", None, mine, [])]), scope="trust"))
+    before = Entry.objects.count()
+    with pytest.raises(NotAllowedError, match="stands before"):
+        trust_admin.revoke(root.name)
+    assert Entry.objects.count() == before
