@@ -30,7 +30,7 @@ from content.models import Page, Section
 from content.permissions import PUBLISH
 from content.publishing import publish, snapshot, unpublish
 
-SCRIPTS = ("add", "arrange", "chooser", "chips", "grid", "keys", "preview")
+SCRIPTS = ("add", "arrange", "chooser", "chips", "grid", "keys", "mistakes", "preview")
 STATES = {"draft": "Draft", "published": "Published", "changed": "Changed since"}
 
 

@@ -150,3 +150,23 @@ def test_blocks_move_and_go_by_keyboard_and_the_preview_follows(quiet_page, live
     tab.keyboard.press("Control+s")
     expect(tab.locator(".messagelist")).to_contain_text("Saved")
     assert [block.data["html"] for block in in_order(page.blocks.all())] == ["<p>gamma ray</p>", "<p>alpha</p>"]
+
+
+def test_a_form_with_a_mistake_opens_at_the_mistake(quiet_page, live_server, editor):
+    """However far down it is: the field is in sight and has the cursor, and nobody leaves the unsaved work without being asked."""
+    tab = quiet_page
+    page = make_page(*[("richtext", {"html": f"<p>{word}</p>" * 20}) for word in ("alpha", "beta", "gamma")])
+    log_in(tab, live_server, f"/admin/content-editor/page/{page.slug}")
+    add(tab, "Embed").get_by_label("Address").fill("http://example.org")
+    tab.get_by_role("button", name="Save", exact=True).click()
+    expect(tab.locator(".errornote")).to_be_attached()
+    expect(tab.locator(WRITING)).to_have_count(3)
+    field = tab.locator(".dynamic-embed").get_by_label("Address")
+    expect(field).to_be_focused()
+    expect(field).to_be_in_viewport()
+    field.press("End")  # browsers ask only those who touched the page
+    with tab.expect_event("dialog") as question:
+        tab.evaluate("setTimeout(() => { location.href = '/admin/' })")
+    assert question.value.type == "beforeunload"
+    question.value.dismiss()
+    expect(field).to_be_focused()

@@ -2,7 +2,7 @@
 import { qs } from "content-editor/utils"
 
 const form = qs("#page_form")
-let unsaved = false
+let unsaved = qs(".errornote") !== null // a form that came back with mistakes was stored nowhere
 
 window.addEventListener("keydown", (event) => {
   if (!(event.ctrlKey || event.metaKey) || event.altKey) return
