@@ -109,8 +109,8 @@ def evaluate(root: str, pinned: TrustEntry, writes: Iterable[TrustWrite], is_bel
         by_writer.setdefault(write.writer, []).append(write)
     trusted, ranking = TrustList({root: pinned}), [root]
     for name in ranking:
-        seniors = ranking[: ranking.index(name)] or [root]
-        counting = [w for w in by_subject.get(name, ()) if w.writer in seniors and _counts(trusted, w, is_below)]
+        # Only those who stand before it have an entry by now, and the root itself.
+        counting = [write for write in by_subject.get(name, ()) if _counts(trusted, write, is_below)]
         if counting:
             trusted.entries[name] = _shown(counting)
         for write in by_writer.get(name, ()):

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from content.models import Asset, Block, Page, Section
-from sync import claims, conf, keys, local, rebuild, registers, registry, status, trust_admin
+from sync import claims, conf, keys, local, log, rebuild, registers, registry, status, trust_admin
 from sync.core import signing
 from sync.core.changeset import Changeset, Op, Write
 from sync.core.errors import NotAllowedError
@@ -438,3 +438,39 @@ def test_a_junior_master_is_told_that_it_cannot_revoke_a_senior(settings):
     with pytest.raises(NotAllowedError, match="stands before"):
         trust_admin.revoke(root.name)
     assert Entry.objects.count() == before
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_revocation_that_arrives_is_carried_out_here(settings, late):
+    """The list comes from the root by exchange: what a rogue had written under it no longer counts, nor what comes after."""
+    root, rogue = Origin("MASTER09-PAR", Role.MASTER, ""), Origin("EDGE08-LON")
+    settings.SYNC = {**settings.SYNC, "ROLE": "edge", "FARM": "thames"}
+    trust_admin.pin(root.name, "http://m", root.public)
+    listed = {"role": "edge", "farm": "thames", "url": "", "key": rogue.public}
+    entered = root.make(Op("sync.trust", rogue.name, [Write("entry", None, {"closed": {}, "open": listed}, [])]), scope="trust")
+    good = rogue.make(title(TOKENS[0], "Good"))
+    bad = rogue.make(title(TOKENS[0], "Bad", over=(0,)), refs=[good.dot])
+    cut = {rogue.incarnation: {"role": "edge", "farm": "thames", "key": rogue.public, "tips": [good.dot.hex()]}}
+    revoked = root.make(
+        Op("sync.trust", rogue.name, [Write("entry", None, {"closed": cut, "open": None}, [0])]),
+        refs=[entered.dot],
+        scope="trust",
+    )
+    arrive(entered, good)
+    for changeset in (revoked, bad) if late else (bad, revoked):
+        arrive(changeset)
+    assert shown() == "Good"
+    assert status.status()["quarantined"] == 1
+    assert_rows_follow_from_log()
+
+
+def test_what_is_written_here_after_something_was_received_is_later(one):
+    """The clock of what was applied is taken over, so that an edit wins over what its author has seen."""
+    ahead = local.wall_ms() + 60_000
+    arrive(one.make(title(TOKENS[0], "Theirs"), ms=ahead))
+    section = Section.objects.get()
+    section.title = "Ours"
+    section.save()
+    [*_, (_, mine)] = log.scan()
+    assert mine.head.stamp > (ahead, 0)
+    assert shown() == "Ours"
