@@ -7,7 +7,7 @@ from django.db.models.functions import Concat
 
 from content.models import Block, Page, Section, Submission
 from content.publishing import publish
-from sync import keys, log, pending
+from sync import claims, keys, log, pending
 from sync.core import signing
 from sync.models import Entry, Register
 from tests.sync.origins import assert_rows_follow_from_log
@@ -327,3 +327,14 @@ def test_a_row_that_is_read_again_within_the_transaction_keeps_what_it_wrote():
     shown = Page.objects.get()
     assert (shown.title, shown.section) == ("Changed twice", other)
     assert not Register.objects.filter(siblings=True).exists()
+
+
+def test_every_slug_that_a_row_was_given_here_is_its_own():
+    """The former address goes on to lead to it."""
+    made = section("News")
+    former = made.slug
+    made.title = "Older news"
+    made.renew_slug()
+    made.save()
+    assert made.slug != former
+    assert {claims.owner("content.section", slug) for slug in (former, made.slug)} == {made.token}

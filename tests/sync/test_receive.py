@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import replace
+from itertools import permutations
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -474,3 +475,21 @@ def test_what_is_written_here_after_something_was_received_is_later(one):
     [*_, (_, mine)] = log.scan()
     assert mine.head.stamp > (ahead, 0)
     assert shown() == "Ours"
+
+
+def test_a_field_that_only_a_revoked_replica_wrote_is_empty_again(one):
+    """Nothing that counts says anything of it."""
+    first = one.make(title(TOKENS[0], "Good"))
+    arrive(first, one.make(Op("content.section", TOKENS[0], [Write("description", None, "Bad", [])])))
+    assert Section.objects.get().description == "Bad"
+    trust_admin.revoke(one.name, 2)
+    assert Section.objects.get().description == ""
+
+
+def test_what_two_overwrote_at_once_leaves_one_state_in_every_order():
+    """Whether the overwritten write comes before, between or after those that name it."""
+    origins = [Origin(f"EDGE0{number}-LON", key=KEYS[number]) for number in range(3)]
+    base = origins[0].make(title(TOKENS[0], "Base"), ms=1000)
+    over = [origin.make(title(TOKENS[0], origin.name, over=(0,)), refs=[base.dot], ms=2000) for origin in origins[1:]]
+    states = {str(_replay(list(order), {0, 1, 2})) for order in permutations([base, *over])}
+    assert len(states) == 1
