@@ -3,6 +3,7 @@
 
 run.py [--port 8000] [--folder run]     start all of it, until Ctrl-C
 run.py stop edge2 | start edge2         from another terminal: stop or start one of master, edge1, edge2
+run.py manage edge1 sync_status         any command of manage.py, as one of them
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import sys
 import time
 from pathlib import Path
 from typing import IO
+from urllib.parse import urlsplit
 
 TOP = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TOP))
@@ -27,7 +29,7 @@ from deploy.local.replica import CommandError, Replica  # noqa: E402
 from deploy.local.supervisor import StartError, Supervisor, state_file, stop_file  # noqa: E402
 
 NAMES = ("master", "edge1", "edge2")
-VERBS = ("stop", "start", "clean")
+VERBS = ("stop", "start", "clean", "manage")
 PATIENCE = 90.0  # seconds that `stop` and `start` wait for what they asked for
 
 READY = """
@@ -47,6 +49,7 @@ Three things to try
      Write on the master and on edge 1. Then:   {command} start edge2
      It catches up with both.
 
+Ask any of them anything:  {command} manage edge1 sync_status
 Logs are in {root}/*/*.log. Ctrl-C stops all of it; `make run` goes on with the same data; `make clean` forgets it.
 """
 
@@ -56,6 +59,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="A master and two edges on this machine.")
     parser.add_argument("verb", nargs="?", choices=VERBS, help="stop or start one replica, or forget the data")
     parser.add_argument("name", nargs="?", choices=NAMES, help="which one")
+    parser.add_argument("command", nargs=argparse.REMAINDER, help="with manage: what manage.py is to do")
     parser.add_argument("--port", type=int, default=int(os.environ.get("PORT") or 8000), help="the first of three ports")
     parser.add_argument("--folder", type=Path, default=TOP / "run", help="where the data is kept")
     options = parser.parse_args()
@@ -64,6 +68,8 @@ def main() -> int:
         return clean(root)
     if options.verb and not options.name:
         parser.error(f"{options.verb} what? One of: {', '.join(NAMES)}")
+    if options.verb == "manage":
+        return manage(root, options.name, options.command)
     return ask(root, options.verb, options.name) if options.verb else run(root, options.port)
 
 
@@ -146,6 +152,16 @@ def clean(root: Path) -> int:
         end_leftovers(root)
         shutil.rmtree(root)
     return 0
+
+
+def manage(root: Path, name: str, command: list[str]) -> int:
+    """Run manage.py as the replica ``name`` of this folder, in place of this process."""
+    urls = Notes(root / "prepared.json").done.get("trust")
+    if not isinstance(urls, list):
+        return complain("Nothing was ever started here; start it with `make run`.")
+    member = replicas(root, urlsplit(urls[0]).port or 0)[NAMES.index(name)]
+    os.chdir(TOP)
+    os.execve(sys.executable, [sys.executable, "manage.py", *command], member.env)  # noqa: S606
 
 
 def ask(root: Path, verb: str, name: str) -> int:

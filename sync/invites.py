@@ -59,7 +59,7 @@ def _hash(secret: str) -> str:
 def invite(role: Role, farm: str, lifetime: timedelta) -> Code:
     """Return a new one-time code. Raises NotAllowedError where this replica is no master."""
     if conf.role() != Role.MASTER:
-        raise NotAllowedError(f"{conf.name()} is a {conf.role()}; only a master lets replicas in")
+        raise NotAllowedError(f"{conf.name()} has the role {conf.role()}; only a master lets replicas in")
     secret = secrets.token_urlsafe(18)
     root_name, root = trusting.root()
     assert root.open is not None
@@ -79,7 +79,7 @@ def accept(secret: str, name: str, wanted: Open) -> None:
             raise InviteError(f"the invitation was used by {found.used_by}; ask for a new one with sync_invite")
         if (found.role, found.farm) != (wanted.role, wanted.farm):
             raise InviteError(
-                f"the invitation is for a {found.role} of farm {found.farm!r}, not for a {wanted.role} of farm {wanted.farm!r}"
+                f"the invitation is for the role {found.role} of farm {found.farm!r}, not for {wanted.role} of farm {wanted.farm!r}"
             )
         entry = trusting.current().entries.get(name)
         if name == conf.name() or (entry is not None and (entry.open is None or entry.open.key != wanted.key)):
@@ -94,7 +94,7 @@ def join(text: str) -> Code:
     code = Code.decode(text)
     if (conf.role(), conf.farm()) != (code.role, code.farm):
         raise NeedsOperatorError(
-            f"the invitation is for a {code.role} of farm {code.farm!r}; this replica is a {conf.role()} of farm "
+            f"the invitation is for the role {code.role} of farm {code.farm!r}; this replica has the role {conf.role()} of farm "
             f"{conf.farm()!r}: set EDGECMS_ROLE and EDGECMS_FARM, or ask for another invitation"
         )
     trust_admin.check_root(code.root_name)

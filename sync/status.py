@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from sync import conf, exchange, keys, local, log, registers, trusting
+from sync.core.policy import Verb, may
 from sync.core.register import Row
 from sync.models import Contact, Entry, MissingBlob, Register
 from sync.registers import RowKey
@@ -38,13 +39,16 @@ def status() -> dict[str, Any]:
 
 
 def _peer(item: dict[str, Any], contact: Contact | None) -> dict[str, Any]:
-    ours = exchange.tips_between(trusting.me(), trusting.party(item))
+    me, peer = trusting.me(), trusting.party(item)
+    ours = exchange.tips_between(me, peer)
+    # Of a replica that never exchanges with this one there is no lag to speak of.
+    is_mine = any(may(me, verb, peer) or may(peer, verb, me) for verb in Verb)
     theirs = exchange.tips_from_json(contact.tips) if contact else []
     return {
         **{key: item[key] for key in ("name", "role", "farm", "url")},
         "last_contact": contact.last_contact.isoformat() if contact and contact.last_contact else None,
-        "behind": exchange.count_missing(ours, theirs),
-        "ahead": exchange.count_missing(theirs, ours),
+        "behind": exchange.count_missing(ours, theirs) if is_mine else 0,
+        "ahead": exchange.count_missing(theirs, ours) if is_mine else 0,
         "error": contact.error if contact else None,
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -30,6 +31,7 @@ from sync.receive import Receipt, receive
 logger = logging.getLogger(__name__)
 
 STREAM = "application/vnd.edgecms.changesets+zstd"
+tally: Counter[str] = Counter()  # what this process has exchanged so far
 PUSH_BYTES = 4 << 20  # of one request
 
 
@@ -60,6 +62,7 @@ class Listed:
 
     name: str
     url: str
+    key: str
     party: Party
 
 
@@ -71,8 +74,10 @@ def peers(verb: Verb) -> list[Listed]:
 def peer_named(name: str, verb: Verb) -> Listed:
     """Return the peer ``name``. Raises UnknownPeerError or NotAllowedError, before anything is sent."""
     found, me = _listed().get(name), trusting.me()
+    if name == conf.name():
+        raise NotAllowedError(f"{name} is this replica itself")
     if found is None:
-        raise UnknownPeerError(f"{name} is not on the trusted list of {conf.name()}; enter it with sync_trust")
+        raise UnknownPeerError(f"{name} is not on the trusted list of {conf.name()}; a master enters it with sync_trust")
     if not may(me, verb, found.party):
         preposition = "from" if verb is Verb.PULL else "to"
         raise NotAllowedError(f"{conf.name()} ({me.role}) may not {verb} {preposition} {name} ({found.party.role})")
@@ -86,7 +91,7 @@ def refused(name: str, error: SyncError) -> Result:
 
 def _listed() -> dict[str, Listed]:
     others = [item for item in trusting.listing() if item["name"] != conf.name()]
-    return {item["name"]: Listed(item["name"], item["url"], trusting.party(item)) for item in others}
+    return {item["name"]: Listed(item["name"], item["url"], item["key"], trusting.party(item)) for item in others}
 
 
 def exchange_with(peer: Listed, verbs: Iterable[Verb], progress: Any = None) -> Result:
@@ -105,6 +110,7 @@ def exchange_with(peer: Listed, verbs: Iterable[Verb], progress: Any = None) -> 
         result.seconds = time.monotonic() - start
     if result.error is not None:
         contacts.failed(peer.name, result.error)
+    tally.update(exchanges=1, failed=int(not result.ok), sent=result.sent, received=result.received, applied=result.applied)
     return result
 
 
@@ -169,6 +175,10 @@ class _Exchange:
             raise MalformedError(f"what answers at {self.peer.url} does not speak this protocol; correct the address")
         if hello.get("name") != self.peer.name:
             raise NeedsOperatorError(f"{self.peer.url} is {hello.get('name')}, not {self.peer.name}; correct the address")
+        if hello.get("key", self.peer.key) != self.peer.key:
+            raise NeedsOperatorError(
+                f"{self.peer.name} has another key than it has here; compare sync_identity there with what was given to sync_trust"
+            )
 
     def _pull(self, mine: list[exchange.TipAt]) -> None:
         body = orjson.dumps({"have": exchange.tips_as_json(mine)})

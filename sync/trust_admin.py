@@ -6,25 +6,40 @@ from typing import Any
 
 from django.db import transaction
 
-from sync import admission, conf, local, trusting
+from sync import admission, conf, keys, local, trusting
 from sync.core.errors import NeedsOperatorError, NotAllowedError
-from sync.core.policy import Role
+from sync.core.policy import TRUST, Role
 from sync.core.trust import Open, TrustEntry
-from sync.models import Chain, Entry, Local
+from sync.models import Chain, Entry, Local, Trusted
 
 
-def trust(name: str, role: Role, farm: str, url: str, key: str) -> dict[str, Any]:
-    """Enter a replica, on a master; pin the root, elsewhere. Returns ``name``, ``role`` and ``result``: entered, pinned, unchanged."""
+def trust(name: str, role: Role, farm: str, url: str, key: str, is_root: bool = False) -> dict[str, Any]:
+    """Enter a replica, on a master; pin the root, elsewhere. Returns ``name``, ``role`` and ``result``: entered, pinned, unchanged.
+
+    A second master pins too: where ``is_root`` says that ``name`` is the root of the site; or where this master has entered
+    nobody yet and ``name``, a master, comes before its own name, so that of two new masters that are told to trust each other
+    one is the root.
+    """
     if name == conf.name():
         raise NotAllowedError(f"{name} is this replica; run the command on the others")
     with transaction.atomic():
         local.take_turn()
-        result = _enter(name, Open(role, farm, url, key)) if conf.role() == Role.MASTER else _pin(name, role, url, key)
-    return {"name": name, "role": role.value, "result": result}
+        if conf.role() != Role.MASTER or is_root or _is_second(name, role):
+            result = _pin(name, role, url, key)
+        else:
+            result = _enter(name, Open(role, farm, url, key))
+    return {"name": name, "role": role.value, "url": url, "result": result, "root": trusting.root()[0]}
+
+
+def _is_second(name: str, role: Role) -> bool:
+    is_new = not local.state().root_name and not Chain.objects.filter(name=conf.name(), scope=TRUST).exists()
+    return role == Role.MASTER and is_new and name < conf.name()
 
 
 def _enter(name: str, wanted: Open) -> str:
     entry = trusting.current().entries.get(name)
+    if trusting.root()[0] == name:
+        return "unchanged"  # the root speaks for itself
     news = trusting.publish_self()
     if entry is not None and entry.open == wanted and not news:
         return "unchanged"
@@ -40,14 +55,21 @@ def _enter(name: str, wanted: Open) -> str:
 def _check_effect(name: str, wanted: Open | None) -> None:
     """Raise NotAllowedError, which takes everything back, where the list does not say what this master has just written."""
     entry = trusting.current().entries.get(name)
-    if (entry.open if entry else None) != wanted:
+    if (entry.open if entry else None) == wanted:
+        return
+    root = trusting.root()[0]
+    if not Trusted.objects.filter(name=conf.name()).exists():
+        raise NeedsOperatorError(f"{conf.name()} is not on the list of {root} yet: enter it there, then run sync_pull here")
+    if entry is not None:
         raise NotAllowedError(f"{name} stands before {conf.name()} on the list; a master that stands before it must do this")
 
 
 def _pin(name: str, role: Role, url: str, key: str) -> str:
+    if role != Role.MASTER and conf.role() == Role.MASTER:
+        raise NotAllowedError(f"{name} has the role {role}; the root of a site is a master")
     if role != Role.MASTER:
         raise NotAllowedError(
-            f"{conf.name()} is a {conf.role()}: it pins the first master of the site and learns the others from it; "
+            f"{conf.name()} has the role {conf.role()}: it pins the first master of the site and learns the others from it; "
             f"enter {name} with sync_trust on a master"
         )
     return pin(name, url, key)
@@ -64,6 +86,12 @@ def _pin_root(name: str, url: str, key: str) -> str:
     row = check_root(name)
     if (row.root_key, row.root_url) == (key, url):
         return "unchanged"
+    if key == keys.public_text():
+        raise NotAllowedError(f"this is the key of {conf.name()} itself; {name} has another, see sync_identity there")
+    if row.root_key and row.root_key != key and Chain.objects.filter(name=name, key=row.root_key).exists():
+        raise NeedsOperatorError(
+            f"{name} is pinned with another key, under which its list has come already; keys of roots stay"
+        )
     row.root_name, row.root_key, row.root_url = name, key, url
     row.save()
     admission.readmit(trusting.refresh())
@@ -84,7 +112,7 @@ def revoke(name: str, start: int | None = None) -> dict[str, Any]:
         local.take_turn()
         entry = trusting.current().entries.get(name)
         if conf.role() != Role.MASTER:
-            raise NotAllowedError(f"{conf.name()} is a {conf.role()}; only a master writes the trusted list")
+            raise NotAllowedError(f"{conf.name()} has the role {conf.role()}; only a master writes the trusted list")
         if name == conf.name() or entry is None:
             raise NeedsOperatorError(f"{name} is not on the trusted list, or is this replica itself")
         until = None if start is None else start - 1

@@ -101,7 +101,7 @@ def _leave_closed_incarnation(entry: Mapping[str, Any] | None) -> None:
 def enter(subject: str, entry: TrustEntry) -> None:
     """Write ``entry`` to the list, over all that is known of ``subject``. Called on a master, within a transaction."""
     if conf.role() != Role.MASTER:
-        raise NeedsOperatorError(f"only a master writes the trusted list; {conf.name()} is a {conf.role()}")
+        raise NeedsOperatorError(f"only a master writes the trusted list; {conf.name()} has the role {conf.role()}")
     heads = {bytes.fromhex(write.at.dot) for write in _writes() if write.subject == subject}
     draft = Draft()
     draft.ops.append(Op(MODEL, subject, [draft.write(FIELD, None, entry_value(entry), heads)]))
@@ -109,7 +109,9 @@ def enter(subject: str, entry: TrustEntry) -> None:
 
 
 def publish_self() -> bool:
-    """Let the list say of this master what its settings say; return whether that was news."""
+    """Let the list say of this root what its settings say; return whether that was news. Others are entered by their seniors."""
+    if root()[0] != conf.name():
+        return False
     entry = current().entries.get(conf.name())
     mine = own_entry()
     if entry is not None and entry.open == mine.open and Trusted.objects.filter(name=conf.name()).exists():

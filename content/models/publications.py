@@ -27,7 +27,7 @@ class Publication(ReplicatedModel):
         immutable = True
 
     class Meta:
-        ordering = ["-date", "token"]
+        ordering = ["-date", "-made", "token"]
 
     def __str__(self) -> str:
         return f"{self.title} ({self.made:%Y-%m-%d %H:%M})"

@@ -13,7 +13,7 @@ def publications() -> QuerySet[Publication]:
     Rows whose page or section has not arrived (or is gone) are left out: the joins find nothing.
     """
     current = Publication.objects.filter(page__publication=F("token"), section__slug__gt="")
-    return current.select_related("section").order_by("-date", "token")
+    return current.select_related("section").order_by("-date", "-made", "token")
 
 
 def sections() -> QuerySet[Section]:

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from sync import blobs, conf, contacts, exchange, incoming, invites, jobs, local, registers, trusting
+from sync import blobs, conf, contacts, exchange, incoming, invites, jobs, keys, local, registers, trusting
 from sync.api.authentication import NewcomerAuthentication, PeerAuthentication, PeerUser
 from sync.api.problems import SyncProblem, as_response
 from sync.core import wire
@@ -86,6 +86,7 @@ class HelloView(PeerView):
                 "name": conf.name(),
                 "role": me.role,
                 "farm": me.farm,
+                "key": keys.public_text(),
                 "time": local.wall_ms(),
                 "summary": summary,
                 "digest": registers.digest(),

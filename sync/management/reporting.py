@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import OperationalError, ProgrammingError
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from sync import pending, sweep
 from sync.core.errors import SyncError
 from sync.core.policy import Verb
+from sync.core.token import REPLICA
+from sync.models import Invite, Local
+
+logger = logging.getLogger(__name__)
+
+
+def require_migrated() -> None:
+    """Raise CommandError where the database has not the tables of this release."""
+    try:
+        Local.objects.exists()
+        Invite.objects.exists()
+    except (OperationalError, ProgrammingError) as error:
+        raise CommandError(f"the database is not ready ({error}); run: manage.py migrate") from None
+
+
+LOG_EVERY = 1000  # changesets
 
 
 class ReportingCommand(BaseCommand):
@@ -27,6 +45,7 @@ class ReportingCommand(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run, report, and leave with the status that tells how it went."""
+        require_migrated()
         try:
             with pending.written_by(self.__module__.rsplit(".", 1)[-1]):
                 report = self.run(**options)
@@ -82,7 +101,8 @@ class ExchangeCommand(ReportingCommand):
             TimeElapsedColumn(),
         )
         with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-            return {"peers": [*refused, *(self._one(peer, bar).as_json() for peer in chosen)]}
+            one = self._shown(bar) if console.is_terminal else self._logged
+            return {"peers": [*refused, *(one(peer).as_json() for peer in chosen)]}
 
     def chosen(self, names: Iterable[str]) -> tuple[list[sweep.Listed], list[dict[str, Any]]]:
         """Return the peers to exchange with, and the reports of those among ``names`` with whom the rule forbids it."""
@@ -90,16 +110,36 @@ class ExchangeCommand(ReportingCommand):
             return sweep.peers(self.verb), []
         found, refused = [], []
         for name in dict.fromkeys(names):
+            if not REPLICA.fullmatch(name):
+                raise CommandError(f"{name!r} is no name of a replica; one looks like EDGE07-LON", returncode=2)
             try:
                 found.append(sweep.peer_named(name, self.verb))
             except SyncError as error:
                 refused.append(sweep.refused(name, error).as_json())
         return found, refused
 
-    def _one(self, peer: sweep.Listed, bar: Progress) -> sweep.Result:
-        task = bar.add_task(f"{self.verb} {peer.name}", total=None)
-        result = sweep.exchange_with(peer, {self.verb}, lambda count: bar.advance(task, count))
-        bar.remove_task(task)
+    def _shown(self, bar: Progress) -> Callable[[sweep.Listed], sweep.Result]:
+        def exchange(peer: sweep.Listed) -> sweep.Result:
+            task = bar.add_task(f"{self.verb} {peer.name}", total=None)
+            result = sweep.exchange_with(peer, {self.verb}, lambda count: bar.advance(task, count))
+            bar.remove_task(task)
+            return result
+
+        return exchange
+
+    def _logged(self, peer: sweep.Listed) -> sweep.Result:
+        """Exchange with a line in the log at the beginning, every ``LOG_EVERY`` changesets, and at the end."""
+        logger.info("%s %s", self.verb, peer.name)
+        done = 0
+
+        def count(more: int) -> None:
+            nonlocal done
+            if (done + more) // LOG_EVERY > done // LOG_EVERY:
+                logger.info("%s %s: %d changesets so far", self.verb, peer.name, done + more)
+            done += more
+
+        result = sweep.exchange_with(peer, {self.verb}, count)
+        logger.info("%s %s: %d changesets in %.1f s", self.verb, peer.name, done, result.seconds)
         return result
 
     def lines(self, report: dict[str, Any]) -> Iterable[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from sync import invites
 from sync.core.policy import Role
@@ -29,6 +29,8 @@ class Command(ReportingCommand):
 
     def run(self, **options: Any) -> dict[str, Any]:
         """Make the code."""
+        if options["minutes"] <= 0:
+            raise CommandError("--minutes must be more than 0", returncode=2)
         code = invites.invite(Role(options["role"]), options["farm"], timedelta(minutes=options["minutes"]))
         return {"code": code.encode(), "role": code.role, "farm": code.farm, "minutes": options["minutes"]}
 
@@ -36,6 +38,6 @@ class Command(ReportingCommand):
         """What to do with it."""
         of = f" of {report['farm']}" if report["farm"] else ""
         return [
-            f"On the new {report['role']}{of}, within {report['minutes']:g} minutes:",
+            f"On the new replica ({report['role']}{of}), within {report['minutes']:g} minutes:",
             f"  manage.py sync_join {report['code']}",
         ]

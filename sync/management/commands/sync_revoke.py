@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from sync import trust_admin
 from sync.management.reporting import ReportingCommand
@@ -29,6 +29,8 @@ class Command(ReportingCommand):
 
     def run(self, **options: Any) -> dict[str, Any]:
         """Write the revocation to the list."""
+        if options["start"] is not None and options["start"] < 1:
+            raise CommandError(f"--from is {options['start']}; sequence numbers begin with 1", returncode=2)
         return trust_admin.revoke(options["name"], options["start"])
 
     def lines(self, report: dict[str, Any]) -> Iterable[str]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import signal
 import threading
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandParser
 from django.db import close_old_connections, connection
 
 from sync import conf, jobs, pending, sweep
 from sync.core.errors import SyncError
+from sync.management.reporting import require_migrated
 
 logger = logging.getLogger(__name__)
 
@@ -27,8 +29,13 @@ class Command(BaseCommand):
     )
     requires_system_checks = ["edgecms", "sync"]
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take ``--json``."""
+        parser.add_argument("--json", action="store_true", help="when stopped, print one JSON object with what was exchanged")
+
     def handle(self, *args: Any, **options: Any) -> None:
         """Run a consumer of wake-ups beside the sweep, until a signal asks to stop."""
+        require_migrated()
         stop = threading.Event()
         jobs.task()
         consumer = jobs.queue().create_consumer(
@@ -48,6 +55,9 @@ class Command(BaseCommand):
         finally:
             consumer.stop(graceful=True)
             connection.close()
+        if options["json"]:
+            counts = {name: sweep.tally[name] for name in ("exchanges", "failed", "sent", "received", "applied")}
+            self.stdout.write(json.dumps(counts))
 
     @staticmethod
     def _sweep() -> None:
