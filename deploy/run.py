@@ -59,18 +59,23 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="A master and two edges on this machine.")
     parser.add_argument("verb", nargs="?", choices=VERBS, help="stop or start one replica, or forget the data")
     parser.add_argument("name", nargs="?", choices=NAMES, help="which one")
-    parser.add_argument("command", nargs=argparse.REMAINDER, help="with manage: what manage.py is to do")
     parser.add_argument("--port", type=int, default=int(os.environ.get("PORT") or 8000), help="the first of three ports")
     parser.add_argument("--folder", type=Path, default=TOP / "run", help="where the data is kept")
-    options = parser.parse_args()
+    options = parser.parse_args(_before_command())
     root = options.folder.resolve()
     if options.verb == "clean":
         return clean(root)
     if options.verb and not options.name:
         parser.error(f"{options.verb} what? One of: {', '.join(NAMES)}")
     if options.verb == "manage":
-        return manage(root, options.name, options.command)
+        return manage(root, options.name, sys.argv[1 + len(_before_command()) :])
     return ask(root, options.verb, options.name) if options.verb else run(root, options.port)
+
+
+def _before_command() -> list[str]:
+    """Return the arguments up to the name after ``manage``: the rest is for manage.py."""
+    arguments = sys.argv[1:]
+    return arguments[: arguments.index("manage") + 2] if "manage" in arguments else arguments
 
 
 def run(root: Path, port: int) -> int:

@@ -31,7 +31,7 @@ def require_migrated() -> None:
         raise CommandError(f"the database is not ready ({error}); run: manage.py migrate") from None
 
 
-LOG_EVERY = 1000  # changesets
+LOG_EVERY = 200  # changesets
 
 
 class ReportingCommand(BaseCommand):
@@ -128,8 +128,7 @@ class ExchangeCommand(ReportingCommand):
         return exchange
 
     def _logged(self, peer: sweep.Listed) -> sweep.Result:
-        """Exchange with a line in the log at the beginning, every ``LOG_EVERY`` changesets, and at the end."""
-        logger.info("%s %s", self.verb, peer.name)
+        """Exchange with a line in the log every ``LOG_EVERY`` changesets."""
         done = 0
 
         def count(more: int) -> None:
@@ -138,9 +137,7 @@ class ExchangeCommand(ReportingCommand):
                 logger.info("%s %s: %d changesets so far", self.verb, peer.name, done + more)
             done += more
 
-        result = sweep.exchange_with(peer, {self.verb}, count)
-        logger.info("%s %s: %d changesets in %.1f s", self.verb, peer.name, done, result.seconds)
-        return result
+        return sweep.exchange_with(peer, {self.verb}, count)
 
     def lines(self, report: dict[str, Any]) -> Iterable[str]:
         """One line for each peer that worked."""

@@ -61,8 +61,17 @@ def test_a_plan_shows_what_would_change_and_changes_nothing(site):
     assert content(edge) == before
     done = edge.manage("sync_pull", parse=True)
     assert (done.code, done.answer["peers"][0]["applied"]) == (0, 7)
-    assert "pull MASTER01-LON: 7 changesets" in done.stderr, "without a terminal, progress is lines in the log"
     assert edge.command("sync_pull", "--plan")["peers"][0]["received"] == 0
+
+
+def test_long_work_without_a_terminal_is_lines_in_the_log(site):
+    """A line every so often; a short pull says nothing."""
+    master, edge = site
+    orm(master, "from content.models import Section\nfor n in range(250): Section.objects.create(title=f'More {n}')")
+    done = edge.manage("sync_pull", parse=True)
+    assert (done.code, done.answer["peers"][0]["applied"]) == (0, 250)
+    assert "pull MASTER01-LON: 200 changesets so far" in done.stderr
+    assert edge.manage("sync_pull").stderr == ""
 
 
 def test_a_worker_that_is_stopped_says_what_it_did(site):

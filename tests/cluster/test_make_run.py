@@ -166,6 +166,13 @@ def test_single_edge_stops_and_starts(installation: Installation) -> None:
     assert installation.status(2, "/readyz") == 200
 
 
+def test_any_replica_is_asked_by_its_name(installation: Installation) -> None:
+    """`manage edge1 sync_identity --json` runs manage.py as that replica, options and all."""
+    command = [sys.executable, "deploy/run.py", "--folder", str(installation.folder), "manage", "edge1", "sync_identity", "--json"]
+    done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["name"] == "EDGE01-LON"
+
+
 def test_worker_that_dies_is_reported_and_the_others_go_on(installation: Installation) -> None:
     """A process that is killed is named with the end of its log; `start` brings its replica back."""
     pid = int((installation.folder / "edge2" / "worker.pid").read_text().split()[0])
