@@ -9,21 +9,24 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import DisallowedHost, PermissionDenied
 from django.db.models import ProtectedError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.views.defaults import server_error
+from django.views.decorators.csrf import csrf_exempt
+from django.views.defaults import bad_request, server_error
 from rest_framework import exceptions
-from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 MEDIA_TYPE = "application/problem+json"
+FOR_PROGRAMS = ("/api/", "/sync/")
 
 
-def problem(status: int, code: str, title: str, detail: str, **extra: Any) -> Response:
+def problem(status: int, code: str, title: str, detail: str, **extra: Any) -> JsonResponse:
     """Return the answer to a request that failed. ``code`` is stable, ``title`` the same for every such problem,
-    ``detail`` tells this one; ``extra`` members stand beside them."""
-    return Response(body(status, code, title, detail, **extra), status=status, content_type=MEDIA_TYPE)
+    ``detail`` tells this one; ``extra`` members stand beside them.
+
+    It is JSON whatever the view would have rendered: what a client accepts, or a page's template, has no say in it."""
+    return JsonResponse(body(status, code, title, detail, **extra), status=status, content_type=MEDIA_TYPE)
 
 
 def body(status: int, code: str, title: str, detail: str, **extra: Any) -> dict[str, Any]:
@@ -31,7 +34,7 @@ def body(status: int, code: str, title: str, detail: str, **extra: Any) -> dict[
     return {"type": f"urn:edgecms:problem:{code}", "title": title, "status": status, "code": code, "detail": detail, **extra}
 
 
-def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+def exception_handler(error: Exception, context: dict[str, Any]) -> JsonResponse | None:
     """Return the problem for ``error``, or None for a fault of ours, which then takes Django's way (``handler500``)."""
     error = _as_api_exception(error)
     if not isinstance(error, exceptions.APIException):
@@ -52,11 +55,28 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
 
 def server_problem(request: HttpRequest) -> HttpResponse:
     """Django's ``handler500``: a problem for programs, a page for people."""
-    if not request.path.startswith(("/api/", "/sync/")):
+    if not request.path.startswith(FOR_PROGRAMS):
         return server_error(request)
     detail = "The server failed while it answered; it has written down why. Trying again later may help."
-    facts = body(500, "internal_error", HTTPStatus(500).phrase, detail)
-    return JsonResponse(facts, status=500, content_type=MEDIA_TYPE)
+    return problem(500, "internal_error", HTTPStatus(500).phrase, detail)
+
+
+def bad_request_problem(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's ``handler400``: a problem for programs, a page for people."""
+    if not request.path.startswith(FOR_PROGRAMS):
+        return bad_request(request, exception)
+    title = HTTPStatus(400).phrase
+    if isinstance(exception, DisallowedHost):
+        detail = "The Host of the request is none of this replica's; use an address that its ALLOWED_HOSTS names."
+        return problem(400, "host_not_allowed", title, detail)
+    return problem(400, "bad_request", title, "The server cannot read this request; mend it before sending it again.")
+
+
+@csrf_exempt
+def nothing_here(request: HttpRequest, **_: str) -> HttpResponse:
+    """Every other address under ``/sync/``: a problem, not the site's page for people."""
+    detail = "There is nothing at this address; the protocol between replicas lists what there is."
+    return problem(404, "not_found", HTTPStatus(404).phrase, detail)
 
 
 def _as_api_exception(error: Exception) -> Exception:

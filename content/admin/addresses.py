@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.urls import URLPattern, re_path, reverse
 
 from content.models import Page
+from sync import claims
 from sync.core.token import is_token
 
 # Every slug ends in a tag of two digits and two letters, so that no page can ever claim one of these.
@@ -19,10 +20,14 @@ View = Callable[..., HttpResponseBase]
 
 
 def token_for(address: str) -> str:
-    """Return the key of the page whose slug is ``address``; ``address`` itself where it is a key or nothing is found."""
+    """Return the key of the page whose slug is or was ``address``; ``address`` itself where it is a key or nothing is found.
+
+    A form that was open while the slug was renewed, here or on another replica, is still sent to the former address.
+    """
     if is_token(address):
         return address
-    return Page.objects.filter(slug=address).order_by("token").values_list("token", flat=True).first() or address
+    tokens = Page.objects.order_by("token").values_list("token", flat=True)
+    return tokens.filter(slug=address).first() or tokens.filter(token=claims.owner("content.page", address)).first() or address
 
 
 def editor_address(page: Page) -> str:

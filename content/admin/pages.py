@@ -10,7 +10,7 @@ from django.contrib.admin.options import IS_POPUP_VAR
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -152,8 +152,11 @@ class PageAdmin(SluggedAddresses, Previews, ContentEditor):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         page = self.get_object(request, object_id) if request.method == "GET" else None
-        if page is not None and f"/{page.slug}" not in request.path:  # came by the key
+        named = request.path.rstrip("/").rpartition("/")[2]
+        if page is not None and named == page.token:
             return HttpResponseRedirect(editor_address(page))
+        if page is not None and named != page.slug:
+            return HttpResponsePermanentRedirect(editor_address(page))
         return super().change_view(request, object_id, form_url, extra_context)
 
     def changeform_view(

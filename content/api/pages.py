@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from content import publishing
 from content.api.access import Access, wants_drafts
 from content.api.drafts import PageListSerializer, PageSerializer
+from content.api.former import FormerSlugs
 from content.api.published import PublishedFilter, PublishedPage, PublishedPageDetail
 from content.models import Page, Section
 from content.public.published import publications
@@ -39,9 +40,10 @@ class NoSection(exceptions.APIException):
     partial_update=extend_schema(parameters=[KEY]),
     destroy=extend_schema(parameters=[KEY]),
 )
-class PagesView(Access, viewsets.ModelViewSet):
+class PagesView(FormerSlugs, Access, viewsets.ModelViewSet):
     """Pages. Everybody reads what is published; ``draft=true`` and every write concern the draft."""
 
+    claimed = "content.page"
     lookup_field = "key"
     lookup_value_regex = "[^/]+"
     needs = {

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.urls import reverse
 from drf_spectacular.views import SpectacularSwaggerSplitView
 from rest_framework import exceptions
 from rest_framework.request import Request
+from rest_framework.response import Response
 
 from content.api.access import Access
 
@@ -49,6 +51,25 @@ class DocsView(SpectacularSwaggerSplitView):
 
     template_name = "content/api/docs.html"
     url_name = "api-schema"
+
+
+class Root(Access):
+    """The way to everything else."""
+
+    schema = None
+    names = {
+        "sections": "api-section-list",
+        "pages": "api-page-list",
+        "assets": "api-asset-list",
+        "submissions": "api-submission-list",
+        "search": "api-search",
+        "schema": "api-schema",
+        "docs": "api-docs",
+    }
+
+    def get(self, request: Request) -> Response:
+        """The path of each resource, by its name."""
+        return Response({name: reverse(view) for name, view in self.names.items()})
 
 
 class NothingHere(Access):

@@ -11,6 +11,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema
 from rest_framework import serializers, viewsets
 
 from content.api.access import Access, wants_drafts
+from content.api.former import FormerSlugs
 from content.api.values import Strict
 from content.models import Section
 from content.public.published import sections
@@ -37,10 +38,11 @@ class SectionSerializer(Strict, serializers.ModelSerializer):
     partial_update=extend_schema(parameters=[KEY]),
     destroy=extend_schema(parameters=[KEY]),
 )
-class SectionsView(Access, viewsets.ModelViewSet):
+class SectionsView(FormerSlugs, Access, viewsets.ModelViewSet):
     """Sections. One that has pages cannot be deleted."""
 
     serializer_class = SectionSerializer
+    claimed = "content.section"
     lookup_field = "key"
     lookup_value_regex = "[^/]+"
     needs = {

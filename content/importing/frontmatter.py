@@ -68,13 +68,24 @@ def parse(front: str, stem: str, drops: Drops) -> Matter:
     return _Reader(_load(front), front, drops).matter(stem)
 
 
+class _Loader(yaml.SafeLoader):
+    """Reads plain YAML, and says on which line a value is that looks like a date or number and is none."""
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except ValueError as error:
+            reason = f"{shorten(str(node.value), 60)} is no value: {error}"
+            raise yaml.constructor.ConstructorError(None, None, reason, node.start_mark) from error
+
+
 def _load(front: str) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(front)
+        values = _Loader(front).get_single_data()
     except (yaml.YAMLError, ValueError, RecursionError) as first:
         # Other readers of YAML forgive blanks and tabs at the end of a line; the second try forgives them too.
         try:
-            values = yaml.safe_load("\n".join(line.rstrip() for line in front.split("\n")))
+            values = _Loader("\n".join(line.rstrip() for line in front.split("\n"))).get_single_data()
         except (yaml.YAMLError, ValueError, RecursionError):
             raise PageError(_yaml_line(first), f"the front matter is not valid YAML: {_yaml_reason(first)}") from None
     if not isinstance(values, dict):

@@ -33,6 +33,7 @@ NOTE = re.compile(r" {0,3}\[\^([^\]\s]+)\]:[ \t]?(.*)")
 REFERENCE = re.compile(r"(`+)(?:.*?)\1|\[\^([^\]\s]+)\]", re.DOTALL)
 ATTRIBUTE_LIST = re.compile(r"\s*\{:[^{}]*\}\s*")
 IMAGE_IN_HTML = re.compile(r"!\[([^\]]{0,500})\]\(([^()\s<>\"]{1,500})\)")
+CLOSE_HEADING = re.compile(r"(#{2,6})(?=[^\W\d_])")  # without the blank that CommonMark asks for
 HEADING_ID = re.compile(r"\s*\{:?\s*#([\w-]+)[^{}]*\}\s*$")
 
 
@@ -41,7 +42,7 @@ def to_html(body: Expanded, drops: Drops) -> str:
     _check_bounds(body)
     text = _footnotes(_attribute_lists(body, drops))
     reader = MarkdownIt("commonmark", {"html": True, "maxNesting": MAX_NESTING + 2}).enable(["table", "strikethrough"])
-    tokens = reader.parse(text)
+    tokens = _with_close_headings(reader, text)
     names: dict[str, int] = {}
     for position, token in enumerate(tokens):
         if token.level >= MAX_NESTING:
@@ -53,6 +54,21 @@ def to_html(body: Expanded, drops: Drops) -> str:
         if token.type == "heading_open":
             _name_heading(token, tokens[position + 1], names)
     return body.show(reader.renderer.render(_with_lines(tokens, body), reader.options, {}), drops)
+
+
+def _with_close_headings(reader: MarkdownIt, text: str) -> list[Token]:
+    """Read ``text``; ``###Heading`` is a heading, as it was to the former sites. Code and HTML hold none: only paragraphs do."""
+    tokens, lines = reader.parse(text), text.split("\n")
+    close = {
+        number
+        for token in tokens
+        if token.type == "paragraph_open" and token.map
+        for number in range(*token.map)
+        if CLOSE_HEADING.match(lines[number])
+    }
+    if not close:
+        return tokens
+    return reader.parse("\n".join(CLOSE_HEADING.sub(r"\1 ", line, 1) if n in close else line for n, line in enumerate(lines)))
 
 
 def _check_bounds(body: Expanded) -> None:

@@ -10,6 +10,7 @@ from django.test import Client
 
 from content.api.drafts import order
 from content.models import Block, Page, Publication, Section
+from content.publishing import publish
 from tests.content import cast
 
 pytestmark = pytest.mark.django_db
@@ -253,3 +254,34 @@ def test_page_without_its_section_cannot_be_published() -> None:
     Page.objects.update(section_id="MASTER01-LON-43AX-7K2M9QXV-221126143015")
     problem = send(client, "post", f"{PAGES}{page.token}/publish/")
     assert (problem.status_code, problem.json()["code"]) == (409, "section_missing")
+
+
+@pytest.mark.django_db(transaction=True)  # slugs are claimed when a transaction commits
+def test_former_slugs_lead_to_the_current_ones(client: Client) -> None:
+    """A page and a section that were renamed are found under their former slugs, in one permanent step."""
+    page = cast.published("First name")
+    section = page.section
+    former = [f"{PAGES}{page.slug}", f"/api/v1/sections/{section.slug}/?format=json"]
+    for row in (page, section):
+        row.title = "Second name"
+        row.renew_slug()
+        row.save()
+    publish(page)
+    now = [f"{PAGES}{page.slug}", f"/api/v1/sections/{section.slug}?format=json"]
+    answers = [client.get(address) for address in former]
+    assert [(answer.status_code, answer["Location"]) for answer in answers] == [(301, address) for address in now]
+    assert [client.get(address).json()["title"] for address in now] == ["Second name"] * 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_former_slug_of_a_draft_tells_strangers_nothing(client: Client) -> None:
+    """A page that is not public is not found by its former slug either, except by staff who ask for drafts."""
+    page = cast.draft("First name")
+    former = f"{PAGES}{page.slug}"
+    page.title = "Second name"
+    page.renew_slug()
+    page.save()
+    assert client.get(former).status_code == 404
+    assert client.get(f"{former}?draft=true").status_code == 401
+    client.force_login(cast.staff("view_page"))
+    assert client.get(f"{former}?draft=true")["Location"] == f"{PAGES}{page.slug}?draft=true"

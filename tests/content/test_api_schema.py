@@ -48,15 +48,45 @@ def test_docs_load_nothing_from_elsewhere(client: Client) -> None:
         ("post", "/api/v1/pages/", 401, "not_authenticated"),
         ("delete", "/api/v1/pages/x/", 401, "not_authenticated"),
         ("put", "/api/v1/submissions/", 405, "method_not_allowed"),
+        ("post", "/api/schema", 405, "method_not_allowed"),
+        ("post", "/api/docs", 405, "method_not_allowed"),
+        ("get", "/sync/v1/nothing", 404, "not_found"),
+        ("get", "/sync/", 404, "not_found"),
+        ("post", "/sync/v1/blobs/xyz", 404, "not_found"),
     ],
 )
-def test_every_failure_is_a_problem(client: Client, method: str, address: str, status: int, code: str) -> None:
-    """Whatever fails under /api/ answers with application/problem+json and a stable code."""
-    answer = getattr(client, method)(address)
+def test_every_failure_is_a_problem(method: str, address: str, status: int, code: str) -> None:
+    """Whatever fails under /api/ and /sync/ answers with application/problem+json and a stable code."""
+    answer = getattr(Client(enforce_csrf_checks=True), method)(address)
     problem = answer.json()
     assert answer["Content-Type"] == "application/problem+json"
     assert (answer.status_code, problem["status"], problem["code"]) == (status, status, code)
     assert problem["title"] and problem["detail"] and problem["type"].endswith(code)
+
+
+def test_failure_is_json_whatever_the_client_accepts(client: Client) -> None:
+    """Where nothing that can be said is accepted, the refusal is a problem like any other."""
+    answer = client.get("/api/schema", headers={"Accept": "image/png"})
+    assert (answer.status_code, answer["Content-Type"]) == (406, "application/problem+json")
+    assert answer.json()["code"] == "not_acceptable"
+
+
+@pytest.mark.parametrize("address", ["/api/v1/pages/", "/sync/v1/hello"])
+def test_wrong_host_is_a_problem(client: Client, settings: Any, address: str) -> None:
+    """A request for a host that is not served gets a problem under both APIs, and a page for people elsewhere."""
+    settings.ALLOWED_HOSTS = ["testserver"]
+    answer = client.get(address, headers={"Host": "elsewhere.example"})
+    assert (answer.status_code, answer["Content-Type"]) == (400, "application/problem+json")
+    assert answer.json()["code"] == "host_not_allowed"
+    assert client.get("/", headers={"Host": "elsewhere.example"})["Content-Type"].startswith("text/html")
+
+
+def test_root_leads_everywhere(client: Client) -> None:
+    """The root lists the address of every resource and of their description, and each of them is there."""
+    root = client.get("/api/v1/").json()
+    assert root == client.get("/api/v1").json()
+    assert list(root) == ["sections", "pages", "assets", "submissions", "search", "schema", "docs"]
+    assert all(client.get(address).status_code not in (301, 404) for address in root.values())
 
 
 def test_fault_of_ours_is_a_problem_without_secrets(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

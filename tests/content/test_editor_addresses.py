@@ -36,6 +36,45 @@ def test_an_address_by_key_leads_to_the_slug():
     assert response.headers["Location"] == address(page)
 
 
+def renewed(page, title="Another name"):
+    """Give ``page`` a slug after ``title``, as somebody elsewhere would; return the address it had."""
+    former = address(page)
+    page.title = title
+    page.renew_slug()
+    page.save()
+    return former
+
+
+@pytest.mark.django_db(transaction=True)  # slugs are claimed when a transaction commits
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_a_former_address_leads_to_the_current_one(slash):
+    """A bookmark of the editor goes on working after the slug was renewed."""
+    page, client = make_page(), person("editor")
+    response = client.get(renewed(page) + slash)
+    assert (response.status_code, response.headers["Location"]) == (301, address(page))
+    assert client.get(address(page)).status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_open_form_is_saved_though_the_slug_was_renewed_meanwhile():
+    """Nothing written is lost because somebody else renewed the address while the form was open."""
+    page, client = make_page(), person("editor")
+    form = form_of(client, address(page)) | {"summary": "Written meanwhile", "_save": ""}
+    response = client.post(renewed(page), form)
+    assert (response.status_code, response.headers["Location"]) == (302, address(page))
+    page.refresh_from_db()
+    assert page.summary == "Written meanwhile"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_address_of_a_deleted_page_leads_back_with_a_message():
+    """A claim outlives its page; the message names what was asked for."""
+    page, client = make_page(), person("editor")
+    former = renewed(page)
+    page.delete()
+    assert former.rpartition("/")[2] in client.get(former, follow=True).content.decode()
+
+
 def test_history_and_delete_work_by_slug():
     """Views of Django that look a row up by its address find the page by its slug."""
     page, client = make_page(), person("editor")

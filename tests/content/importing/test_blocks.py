@@ -204,3 +204,13 @@ def test_variables_and_links_of_the_former_site(site):
         "{{ page.title }} [a]({{ '/a/' | url }}) [b]({% post_url 2015-01-02-b %}){% comment %}hidden{% endcomment %}"
     )
     assert data["html"] == '<p>Hello <a href="/a/">a</a> <a href="/2015/01/02/b/">b</a></p>'
+
+
+def test_hashes_without_a_blank_make_a_heading(site):
+    """What the former sites showed as a heading is one; single hashes, numbers and code are what they look like."""
+    body = "###Close\n\nText\n##Also\n\n#tag\n\n##7\n\n```\n###code\n```\n\n<pre>\n\n###raw\n</pre>\n\n    ###indented\n"
+    blocks = site.blocks(body)
+    html = blocks[0][1]["html"]
+    assert '<h3 id="close">Close</h3>' in html and '<h2 id="also">Also</h2>' in html
+    assert "<p>#tag</p>" in html and "<p>##7</p>" in html
+    assert [data["code"] for kind, data in blocks if kind == "code"] == ["###code", "###raw", "###indented"]
