@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -168,7 +169,16 @@ def test_single_edge_stops_and_starts(installation: Installation) -> None:
 
 def test_any_replica_is_asked_by_its_name(installation: Installation) -> None:
     """`manage edge1 sync_identity --json` runs manage.py as that replica, options and all."""
-    command = [sys.executable, "deploy/run.py", "--folder", str(installation.folder), "manage", "edge1", "sync_identity", "--json"]
+    command = [
+        sys.executable,
+        "deploy/run.py",
+        "--folder",
+        str(installation.folder),
+        "manage",
+        "edge1",
+        "sync_identity",
+        "--json",
+    ]
     done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["name"] == "EDGE01-LON"
 
