@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PORT ?= 8000
 
-.PHONY: help install run clean test check docs lock
+.PHONY: help install run clean test check bench docs lock
 
 help: ## list the verbs
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ check: .venv/.dev ## lint, types, import contracts, migrations up to date
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	EDGECMS_DATA=build/check $(BIN)/python manage.py makemigrations --check --dry-run
+
+bench: .venv/.run ## measure how fast an empty edge pulls a site, beside a plain pipe; takes some minutes
+	$(BIN)/python -m bench.pull
 
 docs: .venv/.dev ## check that the documentation names only what exists, and everything that it must
 	$(BIN)/python -m pytest -q tests/test_docs.py

@@ -1,0 +1,29 @@
+"""The bench runs and gives its figures. What the figures are is no matter of tests."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).resolve().parent.parent
+
+
+@pytest.mark.cluster
+def test_the_bench_gives_its_figures() -> None:
+    """A small run ends well and has seconds, rates, memory, bytes and the ratio to the limit for each case."""
+    command = [sys.executable, "-m", "bench.pull", "--sizes", "50", "--rounds", "1", "--json"]
+    done = subprocess.run(command, cwd=TOP, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    [size] = json.loads(done.stdout)["sizes"]
+    assert size["records"] == 50 and size["record_bytes"] > 50_000 and size["response_bytes"] > 0
+    assert {case: found["records"] for case, found in size["cases"].items()} == {"empty": 50, "unchanged": 0, "changed": 50}
+    for found in size["cases"].values():
+        assert found["ratio"] > 0
+        for side in (found["pull"], found["limit"]):
+            assert 0 < side["seconds"]["min"] <= side["seconds"]["median"] <= side["seconds"]["max"]
+            assert side["peak_memory_bytes"]["median"] > 1_000_000
+            assert (side["records_per_second"] > 0) is (found["records"] > 0)
