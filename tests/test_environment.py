@@ -74,7 +74,8 @@ def test_wrong_value_stops_gunicorn(tmp_path: Path, preload: bool) -> None:
         "edgecms.wsgi",
     ]
     done = start(gunicorn, tmp_path, EDGECMS_ROLE="boss")
-    assert done.returncode == 4
+    # Without preloading the arbiter sees a worker end while it starts another, and may leave by the traceback of its own halt.
+    assert done.returncode in ((4,) if preload else (4, 1))
     assert "EDGECMS_ROLE is 'boss', which is not accepted." in done.stderr
     assert "Set EDGECMS_ROLE to master, node or edge." in done.stderr
 
