@@ -143,7 +143,8 @@ def test_cut_pull_goes_on_where_it_stopped(client: Client, master: Replica, shar
     kept = set(fresh.store.held)
     assert bool(kept) == (share > 0.4), "the stream has several frames, and what came whole is kept"
     rest = fresh.open(peer(master), "POST", "pull", json.dumps({"have": fresh.store.tips()}).encode()).read()
-    assert len(rest) < size if kept else len(rest) == size
+    # The first line tells the time, so that two answers of the same changesets differ by a few bytes.
+    assert len(rest) < size - 100 if kept else abs(len(rest) - size) < 100
     assert fresh.pull(peer(master))
     assert fresh.store.summary() == client.store.summary()
     assert not fresh.store.refused
