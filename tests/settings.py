@@ -12,6 +12,9 @@ strangers = ("EDGECMS_FARM", "EDGECMS_URL", "EDGECMS_SYNC_INTERVAL", "EDGECMS_MA
 for variable in (*strangers, "DEBUG", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "PROMETHEUS_MULTIPROC_DIR"):
     os.environ.pop(variable, None)
 
+if "TEST_REDIS_URL" in os.environ:  # set by a test that starts a session of its own
+    os.environ["REDIS_URL"] = os.environ["TEST_REDIS_URL"]
+
 from edgecms.settings import *  # noqa: E402, F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

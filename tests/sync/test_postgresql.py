@@ -11,18 +11,19 @@ from django.db import connection, connections, transaction
 
 from content.models import Section
 from sync import log
-from tests.servers import PostgreSQL
+from tests.servers import PostgreSQL, Redis
 
 IS_POSTGRESQL = connection.vendor == "postgresql"
 
 
 @pytest.mark.postgresql
+@pytest.mark.redis
 @pytest.mark.skipif(IS_POSTGRESQL, reason="this is the session that the test starts")
 @pytest.mark.timeout(600)
-def test_everything_here_holds_on_postgresql(postgresql_server: PostgreSQL):
-    """Capture, receiving, trust: each promise is kept on both databases."""
+def test_everything_here_holds_on_postgresql_and_with_redis(postgresql_server: PostgreSQL, redis_server: Redis):
+    """Capture, receiving, trust: each promise is kept on both databases, and with messages on Redis."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(Path(__file__).parent)]
-    environment = {**os.environ, "DATABASE_URL": postgresql_server.database()}
+    environment = {**os.environ, "DATABASE_URL": postgresql_server.database(), "TEST_REDIS_URL": redis_server.url}
     for name in [name for name in environment if name.startswith("PYTEST_")]:
         del environment[name]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=580, cwd=Path(__file__).parents[2])
