@@ -27,7 +27,7 @@ Found = Publication | Section | Moved | Gone | None
 def resolve(path: str) -> Found:
     """Return what the public path ``path`` (without slashes around it) leads to; None for what never was.
 
-    A current address wins over an imported one, and that over a former slug.
+    A current address wins over an imported one, that over a former slug, and that over one that is mistyped.
     """
     if "\0" in path:  # PostgreSQL takes no such text
         return None
@@ -45,16 +45,13 @@ def page_address(token: str) -> Moved | Gone | None:
 
 
 def _current(section: str, slug: str) -> Publication | Moved | None:
-    """The published page with this slug in this section, or else the address of one elsewhere.
-
-    Replicas can give out one slug twice in the same moment: then the page that owns it comes first.
-    """
-    candidates = list(publications().filter(slug=slug).order_by("page_id")[:100])
-    if len(candidates) > 1:
-        owner = claims.owner("content.page", slug)
-        candidates.sort(key=lambda candidate: candidate.page_id != owner)
-    here = next((each for each in candidates if each.section.slug == section), None)
-    return here or (Moved(candidates[0].get_absolute_url()) if candidates else None)
+    """The published page with this slug, or its address where that names another section."""
+    found = publications().filter(slug=slug).order_by("page_id").first()
+    if found is None or found.section.slug == section:
+        return found
+    # Of several pages that claimed this slug, a link that names the section of one means that one.
+    others = publications().filter(page__in=claims.displaced_from("content.page", slug), section__slug=section)
+    return Moved((others.first() or found).get_absolute_url())
 
 
 def _redirect(path: str) -> Moved | Gone | None:
@@ -65,9 +62,9 @@ def _redirect(path: str) -> Moved | Gone | None:
 
 
 def _former(parts: list[str]) -> Moved | Gone | None:
-    """Where the row is that once had this slug: every slug ever given out goes on to lead to its owner."""
+    """Where the row is that once had this slug: every slug ever given out leads to its owner, a mistyped one by tag and words."""
     model = {1: "content.section", 2: "content.page"}.get(len(parts))
-    owner = claims.owner(model, parts[-1]) if model else None
+    owner = claims.owner(model, parts[-1]) or claims.similar(model, parts[-1]) if model else None
     if owner is None or model == "content.page":
         return page_address(owner) if owner else None
     section = Section.objects.filter(token=owner).first()

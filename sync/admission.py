@@ -10,7 +10,7 @@ from sync.core.policy import TRUST, may_write
 from sync.core.trust import TrustList
 from sync.fold import rows_of
 from sync.models import Chain, Entry
-from sync.rebuild import apply, rebuild
+from sync.rebuild import apply, rebuild, show_names
 from sync.registers import RowKey
 
 
@@ -28,30 +28,31 @@ def readmit(names: Iterable[str]) -> int:
     """Judge everything that ``names`` wrote anew; return how many changesets changed their state."""
     trust = trusting.current()
     touched: set[RowKey] = set()
+    renamed: set[RowKey] = set()
     count = 0
     for chain in Chain.objects.filter(name__in=list(names)):
         for number in sorted(set(chain.entry_set.exclude(state=Entry.State.HELD).values_list("segment_id", flat=True))):
             for changeset in log.segment(number):
-                if changeset.head.chain == (chain.name, chain.incarnation, chain.scope) and _reconsider(
-                    trust, changeset, chain.key
-                ):
+                if changeset.head.chain != (chain.name, chain.incarnation, chain.scope):
+                    continue
+                moved = _reconsider(trust, changeset, chain.key)
+                if moved is not None:
                     count += 1
+                    renamed |= moved
                     if chain.scope != TRUST:
                         touched |= rows_of([changeset])
     rebuild(touched)
+    show_names(renamed)
     return count
 
 
-def _reconsider(trust: TrustList, changeset: Changeset, key: str) -> bool:
+def _reconsider(trust: TrustList, changeset: Changeset, key: str) -> set[RowKey] | None:
+    """Judge anew; return the rows whose claimed names change by it, None where the changeset counts as it did."""
     state, reason = judge(trust, changeset, key)
     changed = Entry.objects.filter(dot=changeset.dot).exclude(state__in=[state, Entry.State.HELD])
     if not changed.update(state=state, reason=reason):
-        return False
-    if state == Entry.State.APPLIED:
-        claims.note([changeset])
-    else:
-        claims.forget([changeset.dot])
-    return True
+        return None
+    return claims.note([changeset]) if state == Entry.State.APPLIED else claims.forget([changeset.dot])
 
 
 def release() -> int:

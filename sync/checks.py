@@ -14,11 +14,16 @@ from sync.registry import POLICIES, ModelSpec, all_specs
 
 @register("sync")
 def models_can_replicate(**_: Any) -> list[CheckMessage]:
-    """``sync.E001`` unique columns, ``E002`` enforced references, ``E003`` fields that no two replicas write alike, ``E004`` policies."""
+    """``sync.E001`` unique columns, ``E002`` enforced references, ``E003`` fields that no two replicas write alike, ``E004`` policies,
+    ``E005`` compositions that run in a circle.
+    """
     return [message for spec in all_specs() for message in _problems(spec)]
 
 
 def _problems(spec: ModelSpec) -> Iterator[CheckMessage]:
+    if _runs_in_a_circle(spec):
+        hint = "Two people could make each the part of the other. Use a plain ReferenceField, and sync.orphans.ignored_links."
+        yield Error(f"{spec.label}.{spec.composition} makes rows parts of rows of their own model.", hint=hint, id="sync.E005")
     for name, field in spec.fields.items():
         where = f"{spec.label}.{name}"
         if field.field.unique:
@@ -36,3 +41,12 @@ def _problems(spec: ModelSpec) -> Iterator[CheckMessage]:
         yield Error(
             f"{spec.label} has a constraint or link that cannot replicate.", hint="Name the through model.", id="sync.E003"
         )
+
+
+def _runs_in_a_circle(spec: ModelSpec) -> bool:
+    seen: list[ModelSpec] = []
+    place: ModelSpec | None = spec
+    while place is not None and place not in seen:
+        seen.append(place)
+        place = place.whole
+    return place is not None

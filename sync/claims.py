@@ -1,33 +1,45 @@
 """Claims: every value that a field of policy ``claim`` was ever given, so that an address once given out leads somewhere for ever.
 
-The first claim of a value, by clock, token and dot, owns it: alike on every replica, also after its row was renamed or deleted.
+Which name a claim takes follows from all claims to slugs of the same words (``sync.core.slug.allocate``): nearly always its own
+value. Where two rows claim one value, the later one is displaced: its column shows the next of its candidates.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from sync.core.changeset import Changeset, Write
+from sync.core.clock import Timestamp
+from sync.core.slug import Claim as Claimed
+from sync.core.slug import allocate, candidates, split
 from sync.db import sql
 from sync.models import Claim
+from sync.registers import RowKey
 from sync.registry import spec_of
 
 TABLE = Claim._meta.db_table
 MAX_LENGTH = 500  # of a value that can be claimed
+COLUMNS = ("model", "value", "token", "ms", "counter", "dot", "name", "tag", "displaced")
 
 
-def note(changesets: Iterable[Changeset]) -> None:
-    """Keep the claims that ``changesets``, which count, make."""
-    rows = []
+def note(changesets: Iterable[Changeset]) -> set[RowKey]:
+    """Keep the claims that ``changesets``, which count, make; return the rows whose names are not what they claimed, or change."""
+    fresh: dict[str, list[Claimed]] = {}
     for changeset in changesets:
-        for op in changeset.head.ops:
-            model = spec_of(op.model)
-            for write in op.writes if model else ():
-                field = model.fields.get(write.field) if model else None
-                value = _said(changeset, write) if field is not None and field.policy == "claim" else None
-                if value is not None:
-                    rows.append((op.model, value, op.token, *changeset.head.clock, changeset.dot))
-    sql.insert(TABLE, ("model", "value", "token", "ms", "counter", "dot"), rows)
+        for model, claim in _claims(changeset):
+            fresh.setdefault(model, []).append(claim)
+    return set().union(*(_settle(model, claims) for model, claims in fresh.items()))
+
+
+def _claims(changeset: Changeset) -> Iterator[tuple[str, Claimed]]:
+    for op in changeset.head.ops:
+        model = spec_of(op.model)
+        for write in op.writes if model else ():
+            field = model.fields.get(write.field) if model else None
+            value = _said(changeset, write) if field is not None and field.policy == "claim" else None
+            if value is not None:
+                yield op.model, Claimed(changeset.head.stamp, op.token, value, changeset.dot)
 
 
 def _said(changeset: Changeset, write: Write) -> str | None:
@@ -40,12 +52,92 @@ def _said(changeset: Changeset, write: Write) -> str | None:
     return value if fits else None
 
 
-def forget(dots: Iterable[bytes]) -> None:
-    """Take back the claims of changesets that no longer count."""
-    sql.delete_in(TABLE, "dot", dots)
+def _settle(model: str, fresh: Sequence[Claimed]) -> set[RowKey]:
+    """Store ``fresh`` claims under their names; where somebody else has a part in one, all with the same words are served anew."""
+    values = sorted({claim.value for claim in fresh})
+    concerned: dict[str, set[str]] = {}
+    for claim in fresh:
+        concerned.setdefault(claim.value, set()).add(claim.token)
+    # Whatever anybody claimed or tried in vain is the name of somebody.
+    for label, name, token in sql.select_in(TABLE, ("model", "name", "token"), "name", values):
+        if label == model:
+            concerned[name].add(token)
+    contested = {split(value)[0] for value, tokens in concerned.items() if len(tokens) > 1}
+    sql.insert(TABLE, COLUMNS, [_row(model, claim, claim.value) for claim in fresh])
+    return _serve(model, contested)
+
+
+def _row(model: str, claim: Claimed, name: str) -> tuple[Any, ...]:
+    return (model, claim.value, claim.token, *claim.stamp, claim.id, name, split(claim.value)[1], name != claim.value)
+
+
+def _serve(model: str, words: Iterable[str]) -> set[RowKey]:
+    """Give out the names of all claims with ``words`` anew; return the rows that are displaced or have another name now."""
+    moved: set[RowKey] = set()
+    for group in sorted(words):
+        held = {claim: (pk, name) for pk, claim, name in _with_words(model, group)}
+        names = allocate(held)
+        news = [(name, name != claim.value, held[claim][0]) for claim, name in names.items() if name != held[claim][1]]
+        sql.update(TABLE, "id", ("name", "displaced"), news)
+        moved |= {RowKey(model, claim.token) for claim, name in names.items() if name != claim.value or name != held[claim][1]}
+    return moved
+
+
+def _with_words(model: str, words: str) -> Iterator[tuple[int, Claimed, str]]:
+    """Yield key, claim and name of all claims to slugs of ``words``."""
+    rows = Claim.objects.filter(model=model, name__gte=words or "0", name__lt=f"{words}." if words else ":")
+    for pk, ms, counter, token, value, dot, name in rows.values_list("pk", "ms", "counter", "token", "value", "dot", "name"):
+        if split(name)[0] == words:
+            yield pk, Claimed(Timestamp(ms, counter), token, value, bytes(dot)), name
+
+
+def forget(dots: Iterable[bytes]) -> set[RowKey]:
+    """Take back the claims of changesets that no longer count; return the rows whose names change by that."""
+    gone = list(dots)
+    groups = {(model, split(name)[0]) for model, name in sql.select_in(TABLE, ("model", "name"), "dot", gone)}
+    sql.delete_in(TABLE, "dot", gone)
+    if not Claim.objects.filter(displaced=True).exists():
+        return set()
+    return set().union(*(_serve(model, [words]) for model, words in groups))
+
+
+def displaced(tokens: Iterable[str]) -> dict[tuple[str, str, str], str]:
+    """Return the names of displaced claims among those of the rows ``tokens``: (model, token, value) -> name."""
+    if not Claim.objects.filter(displaced=True).exists():
+        return {}
+    every = sorted(set(tokens))
+    found: dict[tuple[str, str, str], str] = {}
+    for start in range(0, len(every), sql.CHUNK):
+        rows = Claim.objects.filter(displaced=True, token__in=every[start : start + sql.CHUNK])
+        found.update(((m, token, value), name) for m, token, value, name in rows.values_list("model", "token", "value", "name"))
+    return found
 
 
 def owner(model: str, value: str) -> str | None:
-    """Return the token of the row of ``model`` (``content.page``) that owns ``value``; None where nobody ever claimed it."""
-    claims = Claim.objects.filter(model=model, value=value).order_by("ms", "counter", "token", "dot")
-    return claims.values_list("token", flat=True).first()
+    """Return the token of the row of ``model`` (``content.page``) that ``value`` leads to; None where nobody ever had it."""
+    return Claim.objects.filter(model=model, name=value).values_list("token", flat=True).first()
+
+
+def displaced_from(model: str, value: str) -> list[str]:
+    """Return the rows of ``model`` that claimed ``value`` too, and have another name for it."""
+    return list(Claim.objects.filter(displaced=True, model=model, value=value).values_list("token", flat=True)[:100])
+
+
+def free(model: str, token: str, value: str) -> str:
+    """Return the first candidate of the row ``token`` for ``value`` that nobody else has, as far as this replica knows."""
+    return next(name for name in candidates(token, value) if owner(model, name) in (None, token))
+
+
+def similar(model: str, value: str) -> str | None:
+    """Return the row of ``model`` that a mistyped ``value`` means: the tag is right, and it shares most words; None where none does."""
+    words, tag = split(value)
+    if not tag:
+        return None
+    wanted = set(words.split("-"))
+    shared: dict[str, int] = {}
+    for name, token in Claim.objects.filter(model=model, tag=tag).values_list("name", "token")[:1000]:
+        shared[token] = max(shared.get(token, 0), len(wanted & set(split(name)[0].split("-"))))
+    ranked = sorted(shared, key=lambda token: (-shared[token], token))
+    if not ranked or not shared[ranked[0]] or (len(ranked) > 1 and shared[ranked[0]] == shared[ranked[1]]):
+        return None
+    return ranked[0]

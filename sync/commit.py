@@ -16,6 +16,7 @@ from sync.difference import Change, RowChange, row_change
 from sync.fold import fold
 from sync.models import Entry, Tip
 from sync.project import project
+from sync.rebuild import rename
 from sync.registers import Batch, RowKey, Slot
 from sync.registry import spec
 from sync.values import Values
@@ -162,9 +163,20 @@ def _apply(batch: Batch, rows: Sequence[RowChange], made: Sequence[Changeset]) -
         slot.changed = {key for name in row.restore for key in _keys(slot, name)}
         slot.alive = row.after is not None
     batch.settle()
+    rename(batch, claims.note(made) | _misnamed(rows))
     project(batch, Values(made))
     batch.save()
-    claims.note(made)
+
+
+def _misnamed(rows: Sequence[RowChange]) -> set[RowKey]:
+    """Return the rows whose columns show a claim where somebody else has the value."""
+    found: set[RowKey] = set()
+    for row in rows:
+        shown = {change.field.name for change in row.changes} & row.model.claimers.keys()
+        tokens = {str((row.after or {}).get(reference or "", row.token)) for _, reference in row.model.claimers.values()}
+        if shown and claims.displaced(tokens):
+            found.add(_key(row))
+    return found
 
 
 def _keys(slot: Slot, name: str) -> list[str]:

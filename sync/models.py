@@ -120,7 +120,7 @@ class Contact(models.Model):
 
 
 class Claim(models.Model):
-    """A value that a field of policy ``claim`` was given once: see ``sync.claims``."""
+    """A value that a field of policy ``claim`` was given once, and the name that it took: see ``sync.claims``."""
 
     model = models.CharField(max_length=80)
     value = models.CharField(max_length=500)
@@ -128,9 +128,16 @@ class Claim(models.Model):
     ms = models.BigIntegerField()
     counter = models.BigIntegerField()
     dot = models.BinaryField(max_length=16, db_index=True)
+    name = models.CharField(max_length=700, default="")
+    tag = models.CharField(max_length=40, default="")
+    displaced = models.BooleanField(default=False, help_text="somebody else has the value, so the name is another")
 
     class Meta:
-        indexes = [models.Index(fields=["model", "value"], name="claim_by_value")]
+        indexes = [
+            models.Index(fields=["name", "model"], name="claim_by_name"),
+            models.Index(fields=["tag"], name="claim_by_tag"),
+            models.Index(fields=["token"], name="claim_displaced", condition=models.Q(displaced=True)),
+        ]
 
 
 class Invite(models.Model):

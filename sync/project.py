@@ -12,7 +12,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError, connection, transaction
 
-from sync import signals
+from sync import claims, signals
 from sync.db import sql
 from sync.registers import Batch, RowKey, Slot
 from sync.registry import FieldSpec, ModelSpec, spec_of
@@ -57,6 +57,7 @@ class _Projector:
 
     def __init__(self, model: ModelSpec, batch: Batch, values: Values) -> None:
         self.model, self.batch, self.values = model, batch, values
+        self.displaced: dict[tuple[str, str, str], str] = {}
 
     def run(self, slots: dict[RowKey, Slot]) -> dict[RowKey, Slot]:
         """Project ``slots``; return the wholes whose life may hang on what happened to their parts."""
@@ -65,6 +66,7 @@ class _Projector:
         full = {key: slot for key, slot in living.items() if not slot.alive or not slot.projected}
         partial = {key: slot for key, slot in living.items() if key not in full and slot.changed}
         self._prefetch([*full.values(), *partial.values()])
+        self._read_names({**full, **partial})
         wholes = self._wholes(dying)
         sql.delete_in(self.model.table, "token", [key.token for key in dying])
         self._write(full, partial)
@@ -85,6 +87,27 @@ class _Projector:
 
     def _prefetch(self, slots: Iterable[Slot]) -> None:
         self.values.prefetch({dot for slot in slots for heads in slot.row.heads.values() for dot in heads})
+
+    def _read_names(self, slots: dict[RowKey, Slot]) -> None:
+        """Read what differs from what was claimed, of the rows themselves and of those whose names they repeat."""
+        if not self.model.claimers:
+            return
+        tokens = {key.token for key in slots}
+        for _, reference in self.model.claimers.values():
+            tokens.update(str(self._plain(key, slot, reference)) for key, slot in slots.items() if reference)
+        self.displaced = claims.displaced(tokens)
+
+    def _plain(self, key: RowKey, slot: Slot, name: str) -> Any:
+        try:
+            return self._value(key, slot, self.model.fields[name])
+        except UNSHOWABLE:
+            return None
+
+    def _name(self, key: RowKey, slot: Slot, field: FieldSpec, value: Any) -> Any:
+        """Return the name that the claim to ``value`` took."""
+        label, reference = self.model.claimers[field.name]
+        token = self._plain(key, slot, reference) if reference else key.token
+        return self.displaced.get((label, str(token), value), value) if isinstance(value, str) else value
 
     def _write(self, full: dict[RowKey, Slot], partial: dict[RowKey, Slot]) -> None:
         inserts: dict[RowKey, list[Column]] = {}
@@ -113,7 +136,10 @@ class _Projector:
         return columns
 
     def _column(self, key: RowKey, slot: Slot, field: FieldSpec) -> Any:
-        value = field.from_json(field.clean(self._value(key, slot, field)))
+        said = self._value(key, slot, field)
+        if self.displaced and field.name in self.model.claimers:
+            said = self._name(key, slot, field, said)
+        value = field.from_json(field.clean(said))
         if isinstance(value, str):
             limit = field.field.max_length
             if (limit and len(value) > limit) or "\x00" in value:

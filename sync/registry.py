@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from functools import cached_property, lru_cache
@@ -108,13 +109,17 @@ class FieldSpec:
 
 @dataclass(frozen=True, eq=False)
 class ModelSpec:
-    """One replicated model. ``fields`` by name in ops; ``composition`` names the reference to what a row is part of."""
+    """One replicated model. ``fields`` by name in ops; ``composition`` names the reference to what a row is part of.
+
+    ``named``: a field that repeats the claimed name of another row -> the reference to that row.
+    """
 
     model: type[ReplicatedModel]
     fields: Mapping[str, FieldSpec]
     composition: str | None
     blobs: tuple[str, ...]
     scope: Scope
+    named: Mapping[str, str] = dataclass_field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -130,6 +135,17 @@ class ModelSpec:
     def names(self) -> list[str]:
         """The names of the fields, in order."""
         return list(self.fields)
+
+    @cached_property
+    def claimers(self) -> dict[str, tuple[str, str | None]]:
+        """The fields that show names of claims: field -> model that claims, reference to the row that does (None: this row)."""
+        own: dict[str, tuple[str, str | None]] = {
+            n: (self.label, None) for n, field in self.fields.items() if field.policy == "claim"
+        }
+        for name, reference in self.named.items():
+            target: Any = self.fields[reference].field.related_model
+            own[name] = (target._meta.label_lower, reference)
+        return own
 
     @cached_property
     def parts(self) -> list[ModelSpec]:
@@ -167,6 +183,7 @@ def _build(model: type[ReplicatedModel]) -> ModelSpec:
         fields=fields,
         composition=model._meta.get_field(composition).attname if composition else None,  # type: ignore[union-attr]
         blobs=tuple(getattr(declared, "blobs", ())),
+        named={n: model._meta.get_field(ref).attname for n, ref in getattr(declared, "named", {}).items()},  # type: ignore[union-attr]
         scope=_scope(getattr(declared, "scope", None)),
     )
 

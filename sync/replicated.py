@@ -21,6 +21,7 @@ class ReplicatedModel(models.Model):
 
     - ``policies``: field name -> ``register`` (default), ``text``, ``latest``, ``claim`` (a register whose values are owned
       for ever, for slugs). ``sync.fields.SetField`` and ``MapField`` bring policies of their own: each element is a register.
+    - ``named``: field name -> name of a reference: the field repeats the claimed name of the row referred to, as it is now.
     - ``local``: names of fields that stay on this replica.
     - ``composition``: name of the reference to the row that this one is a part of.
     - ``blobs``: names of fields that hold the SHA-256 of a blob, in hex.

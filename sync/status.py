@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sync import conf, exchange, keys, local, log, registers, trusting
+from sync import conf, exchange, keys, local, log, orphans, registers, trusting
 from sync.core.policy import Verb, may
 from sync.core.register import Row
 from sync.models import Contact, Entry, MissingBlob, Register
@@ -34,6 +34,7 @@ def status() -> dict[str, Any]:
         "deferred": Register.objects.filter(projected=False).count(),
         "held": Entry.objects.filter(state=Entry.State.HELD).count(),
         "quarantined": Entry.objects.filter(state=Entry.State.QUARANTINED).count(),
+        "orphans": orphans.count(),
         "blobs_missing": MissingBlob.objects.count(),
     }
 

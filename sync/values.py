@@ -57,13 +57,16 @@ class Values:
         """Return the head that every replica shows: the greatest by clock, name, incarnation, sequence, dot."""
         if len(heads) == 1:
             return heads[0]
-        missing = [dot for dot in heads if dot not in self._orders]
-        if missing:
-            self._read_orders(missing)
+        self._read_orders(heads)
         return max(heads, key=lambda dot: self._orders[dot])
 
-    def _read_orders(self, dots: list[bytes]) -> None:
-        entries = log.known(dots)
+    def order(self, dot: bytes) -> Order:
+        """Return what decides between ``dot`` and other heads."""
+        self._read_orders([dot])
+        return self._orders[dot]
+
+    def _read_orders(self, dots: Iterable[bytes]) -> None:
+        entries = log.known(dot for dot in dots if dot not in self._orders)
         chains = Chain.objects.in_bulk({entry.chain for entry in entries.values()})
         for dot, entry in entries.items():
             chain = chains[entry.chain]

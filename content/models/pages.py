@@ -9,6 +9,7 @@ from django.db import models
 from django.utils import timezone
 
 from content.models.assets import Asset
+from sync import claims
 from sync.core.slug import make_slug
 from sync.fields import MapField, ReferenceField, SetField
 from sync.replicated import ReplicatedModel
@@ -33,7 +34,7 @@ class Slugged(ReplicatedModel):
 
     def renew_slug(self) -> None:
         """Make the slug anew from the title. The former one goes on to lead here, by a redirect."""
-        self.slug = make_slug(self.title, self.token)
+        self.slug = claims.free(self._meta.label_lower, self.token, make_slug(self.title, self.token))
 
 
 class Section(Slugged):

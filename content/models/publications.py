@@ -25,6 +25,7 @@ class Publication(ReplicatedModel):
 
     class Replication:
         immutable = True
+        named = {"slug": "page"}  # where two pages claimed one slug, the address of what is public moves with the page's
 
     class Meta:
         ordering = ["-date", "-made", "token"]

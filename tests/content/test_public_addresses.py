@@ -3,7 +3,7 @@
 import pytest
 from django.test import Client
 
-from content.models import Page, Publication, Redirect
+from content.models import Page, Redirect
 from content.publishing import publish, unpublish
 from tests.content import cast
 
@@ -103,23 +103,48 @@ def test_slash_at_the_end_leads_to_the_address_without(client: Client, kind: str
     assert leads_to(client, f"{address}/?page=1") == f"{address}?page=1"
 
 
-def test_two_pages_with_one_slug_are_both_found_in_their_sections(client: Client) -> None:
-    """Equal slugs, which replicas can give out in the same moment, break nothing; other addresses lead to one of both."""
-    pages = [cast.published(title, section=cast.section(title)) for title in ("North", "South")]
-    Publication.objects.update(slug="same-12ab")
-    Page.objects.update(slug="same-12ab")
+def same_slug(*titles: str, apart: bool = False) -> list[Page]:
+    """Publish pages that all claim one slug, the first of them first, in one section or each in its own."""
+    one = cast.section("News")
+    pages = [cast.published(title, section=cast.section(title) if apart else one) for title in titles]
     for page in pages:
-        assert f"<h1>{page.title}</h1>" in client.get(f"/{page.section.slug}/same-12ab").content.decode()
-    smallest = min(pages, key=lambda page: page.token)
-    assert leads_to(client, "/elsewhere/same-12ab") == f"/{smallest.section.slug}/same-12ab"
+        page.slug = "same-12ab"
+        page.save()
+        publish(page)
+    return [Page.objects.get(pk=page.pk) for page in pages]
 
 
-def test_two_pages_with_one_slug_in_one_section_break_nothing(client: Client) -> None:
-    """Where two pages claim the very same address, the one with the smaller token is shown."""
-    pages = [cast.published(title) for title in ("North", "South")]
-    Publication.objects.update(slug="same-12ab")
-    smallest = min(pages, key=lambda page: page.token)
-    assert f"<h1>{smallest.title}</h1>" in client.get(f"/{smallest.section.slug}/same-12ab").content.decode()
+@committed
+def test_two_pages_that_claimed_one_slug_are_both_found_by_links_to_either(client: Client) -> None:
+    """The first claim keeps the slug; a link that names the section of the other page leads to that one."""
+    north, south = same_slug("North", "South", apart=True)
+    assert north.slug == "same-12ab" != south.slug
+    assert "<h1>North</h1>" in client.get(f"/{north.section.slug}/same-12ab").content.decode()
+    assert "<h1>South</h1>" in client.get(f"/{south.section.slug}/{south.slug}").content.decode()
+    assert leads_to(client, f"/{south.section.slug}/same-12ab") == f"/{south.section.slug}/{south.slug}"
+    assert leads_to(client, "/elsewhere/same-12ab") == f"/{north.section.slug}/same-12ab"
+
+
+@committed
+def test_two_pages_that_claimed_one_slug_in_one_section_have_two_addresses(client: Client) -> None:
+    """Both are public, each under an address of its own, which lists, editor and API name alike."""
+    north, south = same_slug("North", "South")
+    for page in (north, south):
+        assert f"<h1>{page.title}</h1>" in client.get(f"/{page.section.slug}/{page.slug}").content.decode()
+        assert page.publication is not None and page.publication.slug == page.slug
+    home = client.get("/").content.decode()
+    assert f"/{north.section.slug}/{north.slug}" in home and f"/{south.section.slug}/{south.slug}" in home
+
+
+@committed
+def test_a_mistyped_slug_leads_where_its_tag_and_words_say(client: Client) -> None:
+    """With the tag right and most words, a reader arrives; with the tag of nobody, or none of the words, not."""
+    page = cast.published("Tide tables of spring")
+    now = f"/{page.section.slug}/{page.slug}"
+    tag = page.slug[-4:]
+    assert leads_to(client, f"/{page.section.slug}/tide-table-of-spring-{tag}") == now
+    assert client.get(f"/{page.section.slug}/harbour-{tag}").status_code == 404
+    assert client.get(f"/{page.section.slug}/tide-tables-of-spring-99zz").status_code == 404
 
 
 @pytest.mark.parametrize("address", ["/%2Fevil.example/", "/%00", "/a/b/c/d", "/%E4%00/x", "/" + "x" * 3000])
