@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PORT ?= 8000
 
-.PHONY: help install run clean test check bench docs lock
+.PHONY: help install run clean test crash check bench docs lock
 
 help: ## list the verbs
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -30,6 +30,9 @@ clean: ## forget the data of `make run`
 
 test: .venv/.dev ## run the tests; what has no binary here is skipped, and fails with CI=true
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+crash: .venv/.dev ## kill -9 everything that runs, KILLS= times at random moments, and look for what was acknowledged
+	EDGECMS_KILLS=$(or $(KILLS),3000) $(BIN)/python -m pytest -q -s tests/cluster/test_kills.py
 
 check: .venv/.dev ## lint, types, import contracts, migrations up to date
 	$(BIN)/ruff check .

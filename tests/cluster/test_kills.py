@@ -1,0 +1,340 @@
+"""kill -9 at random moments, hundreds of times: what was acknowledged is everywhere, nothing twice, nothing half done.
+
+``EDGECMS_KILLS`` sets how many kills (``make crash KILLS=n``), ``EDGECMS_KILLS_SEED`` the seed of who is killed and when.
+"""
+
+from __future__ import annotations
+
+import collections
+import hashlib
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import get_commands
+
+from tests.cluster.acts import LOOK, Look, Rows, differences
+from tests.cluster.harness import Cluster, Replica, each, eventually
+from tests.cluster.witness import WRITER, Witness, committed, last_descriptions
+from tests.cluster.zygote import LINES, MANAGE, Zygote, children
+from tests.servers import find
+
+pytestmark = pytest.mark.cluster
+
+KILLS = int(os.environ.get("EDGECMS_KILLS", "300"))
+SEED = int(os.environ.get("EDGECMS_KILLS_SEED", random.randrange(1 << 32)))
+NEW_KILLS = max(5, KILLS // 15)  # of them, of the first `migrate` of a new replica
+
+PAGES = """
+from content.models import Page, Section
+section = Section.objects.create(title="News")
+answer = [[page.token, f"/admin/content-editor/page/{page.slug}"] for page in
+          [Page.objects.create(title=f"Page {n}", section=section) for n in range(count)]]
+"""
+ANSWER = """
+import json, pathlib
+locals().update(json.loads(argv[1]))
+exec(argv[0])
+target = pathlib.Path(argv[2])
+target.with_suffix(".new").write_text(json.dumps(answer))
+target.with_suffix(".new").rename(target)
+"""
+
+
+@dataclass
+class Victim:
+    """A kind of program that is killed. ``usual`` is how many seconds one of its kind takes, learned from those that ended."""
+
+    name: str
+    kill: Callable[[Killer, Victim], bool]
+    args: tuple[str, ...] = ()
+    usual: float = 0.1
+
+
+@dataclass
+class Killer(threading.Thread):
+    """Kills programs of one replica, one after the other, and starts those again that have to run."""
+
+    zygote: Zygote
+    random: random.Random
+    left: Iterator[int]
+    victims: list[Victim]
+    running: dict[str, int] = field(default_factory=dict)
+    writers: list[Path] = field(default_factory=list)
+    killed: collections.Counter[str] = field(default_factory=collections.Counter)
+    strange: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__(daemon=True)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    @property
+    def replica(self) -> Replica:
+        return self.zygote.replica
+
+    def begin(self) -> None:
+        """Start what runs all the time."""
+        self.running = {"web": self.zygote.web(), "worker": self.zygote.start(MANAGE, "sync_worker")}
+
+    def run(self) -> None:
+        """Kill until enough have been killed."""
+        try:
+            while next(self.left, None) is not None:
+                victim = self.random.choice(self.victims)
+                while not victim.kill(self, victim):
+                    pass
+                self.killed[victim.name] += 1
+        except Exception as error:
+            self.strange.append(f"{self.replica.name}: the killer gave up: {error!r}")
+
+    def pause(self, longest: float) -> None:
+        """Let pass what is the random moment."""
+        time.sleep(self.random.uniform(0, longest))
+
+
+def web(killer: Killer, victim: Victim) -> bool:
+    """Kill gunicorn with its workers; start it again at once."""
+    killer.pause(1.0)
+    if killer.zygote.kill(killer.running["web"]) != -signal.SIGKILL:
+        killer.strange.append(f"{killer.replica.name}: the web server had ended before it was killed")
+    killer.running["web"] = killer.zygote.web()
+    return True
+
+
+def web_worker(killer: Killer, victim: Victim) -> bool:
+    """Kill one worker of gunicorn, which then starts another."""
+    killer.pause(0.8)
+    found = children(killer.running["web"])
+    if found:
+        os.kill(killer.random.choice(found), signal.SIGKILL)
+    return bool(found)
+
+
+def worker(killer: Killer, victim: Victim) -> bool:
+    """Kill ``sync_worker``; start it again at once."""
+    killer.pause(0.8)
+    if killer.zygote.kill(killer.running["worker"]) != -signal.SIGKILL:
+        killer.strange.append(f"{killer.replica.name}: the worker had ended before it was killed")
+    killer.running["worker"] = killer.zygote.start(MANAGE, "sync_worker")
+    return True
+
+
+def command(killer: Killer, victim: Victim) -> bool:
+    """Start a command and kill it within the time that it usually takes; say whether it had not ended before."""
+    args = [arg.format(folder=killer.replica.folder, number=killer.random.randrange(1 << 32)) for arg in victim.args]
+    began = time.monotonic()
+    pid = killer.zygote.start(MANAGE, *args)
+    killer.pause(victim.usual)
+    if not killer.zygote.has_ended(pid):
+        return killer.zygote.kill(pid) == -signal.SIGKILL
+    status = killer.zygote.wait(pid)
+    victim.usual = 0.7 * victim.usual + 0.3 * (time.monotonic() - began)
+    if status not in (0, 1):  # 1: a peer that has just been killed did not answer
+        killer.strange.append(f"{killer.replica.name}: {' '.join(args)} ended with status {status}")
+    return False
+
+
+def writer(killer: Killer, victim: Victim) -> bool:
+    """Kill a process that writes by the ORM."""
+    log = killer.replica.folder / f"writer-{len(killer.writers)}.log"
+    killer.writers.append(log)
+    pid = killer.zygote.start(LINES, WRITER, log=log)
+    killer.pause(0.6)
+    if killer.zygote.kill(pid) != -signal.SIGKILL:
+        killer.strange.append(f"{killer.replica.name}: a writer ended by itself: {log.read_text()[-500:]}")
+    return True
+
+
+def victims() -> list[Victim]:
+    """Return who is killed. Commands that this release does not have are left out."""
+    there = get_commands()
+    always = [
+        Victim("web", web),
+        Victim("web worker", web_worker),
+        Victim("sync_worker", worker),
+        Victim("writer", writer),
+    ]
+    commands = [
+        ("sync_pull",),
+        ("sync_push",),
+        ("migrate", "--verbosity", "0"),
+        ("sync_compact",),
+        ("backup", "{folder}/backups/{number}"),
+    ]
+    return always + [Victim(args[0], command, args) for args in commands if args[0] in there]
+
+
+def answer(zygote: Zygote, code: str, **values: Any) -> Any:
+    """Run ``code`` against the ORM of a replica and return what it leaves in ``answer``."""
+    target = zygote.replica.folder / f"answer-{threading.get_ident()}.json"
+    target.unlink(missing_ok=True)
+    log = zygote.replica.folder / "answer.log"
+    assert zygote.run(LINES, ANSWER, code, json.dumps(values), str(target), log=log) == 0, log.read_text()[-3000:]
+    return json.loads(target.read_text())
+
+
+def survive_migrate(zygote: Zygote, chance: random.Random, count: int) -> int:
+    """Kill the first ``migrate`` of a new replica again and again, each time from where it was left; return how often."""
+    usual, killed = 0.5, 0
+    while killed < count:
+        began = time.monotonic()
+        pid = zygote.start(MANAGE, "migrate", "--verbosity", "0")
+        time.sleep(chance.uniform(0, usual))
+        if not zygote.has_ended(pid):
+            killed += zygote.kill(pid) == -signal.SIGKILL
+            continue
+        assert zygote.wait(pid) == 0, (zygote.replica.folder / "migrate.log").read_text()[-3000:]
+        usual = 0.5 * usual + 0.5 * (time.monotonic() - began)
+        for path in zygote.replica.folder.glob("*.sqlite3*"):
+            path.unlink()
+        shutil.rmtree(zygote.replica.folder / "keys", ignore_errors=True)
+    assert zygote.run(MANAGE, "migrate", "--verbosity", "0") == 0, (zygote.replica.folder / "migrate.log").read_text()[-3000:]
+    return killed
+
+
+FORESEEN = re.compile(
+    r"was sent SIGKILL"  # gunicorn tells of its worker
+    r"|peer_unavailable|incomplete_stream|was not woken"  # a peer that was killed
+    r"|Control server error"
+)
+TROUBLE = re.compile(r"Traceback|ERROR|CRITICAL|unforeseen|Error:|Exception")
+
+
+def trouble(folder: Path) -> list[str]:
+    """Return the lines of the logs in ``folder`` that tell of something that nobody foresaw, each with its file."""
+    return [
+        f"{path.name}: {line}"
+        for path in sorted(folder.glob("*.log"))
+        for line in path.read_text(errors="replace").splitlines()
+        if TROUBLE.search(line) and not FORESEEN.search(line)
+    ]
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest) -> str:
+    """An empty database of a PostgreSQL; SQLite where there is none, but not in CI."""
+    if not find("postgres") and os.environ.get("CI") != "true":
+        return ""
+    return str(request.getfixturevalue("postgresql_server").database())
+
+
+@pytest.mark.timeout(3600)
+def test_what_was_acknowledged_survives_kill_9(tmp_path: Path, database_url: str) -> None:
+    """After hundreds of kills of everything that runs, each acknowledged write is on every replica, once, and all are equal."""
+    print(f"seed {SEED}, {KILLS} kills")
+    with Cluster(tmp_path, interval=1) as cluster, ExitStack() as stack:
+        site = [
+            cluster.make("MASTER01", "master", database_url=database_url),
+            cluster.make("EDGE01", "edge", farm="thames"),
+            cluster.make("EDGE02", "edge", farm="thames"),
+        ]
+        cluster.prepare()
+        each(site[:2], lambda replica: replica.make_account())
+        new = cluster.make("EDGE03", "edge", farm="thames")
+        zygotes = [stack.enter_context(zygote) for zygote in map(Zygote, cluster.replicas)]
+        left = iter(range(KILLS - NEW_KILLS))
+        chances = [random.Random(f"{SEED} {number}") for number in range(4)]
+        killers = [Killer(zygote, chance, left, victims()) for zygote, chance in zip(zygotes[:3], chances, strict=False)]
+        for killer in killers:
+            killer.begin()
+        each(site, ready)
+        witness = Witness()
+        begun = time.monotonic()
+        for replica, zygote in zip(site[:2], zygotes, strict=False):
+            pages = answer(zygote, PAGES, count=max(5, KILLS // 10))
+            witness.watch(witness.editing(stack.enter_context(closing(replica.login())), pages), replica)
+        for replica in site[1:]:
+            witness.watch(witness.send, replica)
+        for killer in killers:
+            killer.start()
+        migrated = survive_migrate(zygotes[3], chances[3], NEW_KILLS)
+        for killer in killers:
+            killer.join()
+        took = time.monotonic() - begun
+        each(site, ready)
+        witness.end()
+        killed = sum((killer.killed for killer in killers), collections.Counter({"first migrate": migrated}))
+        print(f"{sum(killed.values())} kills in {took:.0f} s: {dict(killed)}")
+        commits = sum(len(committed(log)) for killer in killers for log in killer.writers)
+        saves = sum(map(len, witness.pages.values()))
+        print(f"acknowledged: {len(witness.receipts)} submissions, {saves} saves, {commits} commits of the ORM")
+        assert witness.strange + [line for killer in killers for line in killer.strange] == []
+        join(new, zygotes[3], site[0], zygotes[0])
+        Killer(zygotes[3], chances[3], left, []).begin()
+        looks = alike(zygotes)
+        all_is_there(witness, killers, looks, cluster.replicas)
+        assert [line for replica in cluster.replicas for line in trouble(replica.folder)] == []
+        assert sum(killed.values()) == KILLS
+        assert min(len(witness.receipts), saves, commits) >= KILLS / 20
+
+
+def ready(replica: Replica) -> None:
+    """Wait until its web server takes requests."""
+    eventually(lambda: replica.get("/readyz").status_code == 200, pause=0.02)
+
+
+def join(new: Replica, zygote: Zygote, master: Replica, root: Zygote) -> None:
+    """Let the replica whose first steps were killed come in by hand."""
+    key = answer(zygote, "from sync import keys\nanswer = keys.public_text()")
+    entry = ["sync_trust", new.name, "--role", new.role, "--farm", new.farm, "--url", new.url, "--key", key]
+    assert root.run(MANAGE, *entry) == 0
+    key = answer(root, "from sync import keys\nanswer = keys.public_text()")
+    assert zygote.run(MANAGE, "sync_trust", master.name, "--role", "master", "--url", master.url, "--key", key) == 0
+
+
+def alike(zygotes: list[Zygote]) -> list[Look]:
+    """Wait until all replicas hold the same, and return what that is."""
+
+    def looks() -> list[Look] | None:
+        found = [Look(*answer(zygote, LOOK)) for zygote in zygotes]
+        same = len({look.status["digest"] for look in found}) == 1 and not any(look.status["blobs_missing"] for look in found)
+        return found if same else None
+
+    return eventually(looks, timeout=60)  # type: ignore[return-value]
+
+
+def all_is_there(witness: Witness, killers: list[Killer], looks: list[Look], replicas: list[Replica]) -> None:
+    """Every acknowledged write is in the rows of every replica, once; the log has each changeset once."""
+    for look in looks:
+        assert look.log == looks[0].log
+        assert len(look.log) == len(set(look.log))
+        assert differences(look.rows, looks[0].rows) == []
+        assert [look.status[name] for name in ("quarantined", "held", "deferred")] == [0, 0, 0]
+    rows = looks[0].rows
+    sent: dict[str, list[str]] = {}
+    for token, row in rows["content.submission"].items():
+        sent.setdefault(row["idempotency_key"], []).append(token)
+    assert {key: sent.get(key) for key in witness.receipts} == {key: [token] for key, token in witness.receipts.items()}
+    texts = collections.Counter((row["parent_id"], row["data"].get("html")) for row in rows["content.block"].values())
+    saved = {(page, text): 1 for page, found in witness.pages.items() for text in found}
+    assert {place: texts[place] for place in saved} == saved
+    assert set(texts.values()) == {1}
+    for token, titles in witness.titles.items():
+        assert rows["content.page"][token]["title"] in titles
+    for killer in killers:
+        for log in killer.writers:
+            _what_a_writer_printed(committed(log), rows, replicas)
+
+
+def _what_a_writer_printed(lines: list[list[str]], rows: Rows, replicas: list[Replica]) -> None:
+    for token, number in last_descriptions(lines).items():
+        shown = rows["content.section"][token]["description"]
+        assert shown in (f"text {number}" if number >= 0 else "", f"text {number + 1}")
+    for _, token, digest in (line for line in lines if line[0] == "asset"):
+        assert rows["content.asset"][token]["digest"] == digest
+        for replica in replicas:
+            content = (replica.folder / "media" / digest[:2] / digest).read_bytes()
+            assert hashlib.sha256(content).hexdigest() == digest

@@ -1,0 +1,208 @@
+"""Starts programs of one replica by fork from a process that has loaded everything: milliseconds where Python takes a second.
+
+What runs in the child is the real program: ``manage.py`` with its arguments, gunicorn with its arbiter and workers, or a few
+lines against the ORM. Each leads a session of its own, so that it can be killed alone or as a group.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from deploy.local.replica import TOP, Replica
+
+GUNICORN, MANAGE, LINES = "gunicorn", "manage.py", "lines"
+
+
+class Zygote:
+    """The loaded process of ``replica``. Whatever it started has ended when the ``with`` block is left."""
+
+    def __init__(self, replica: Replica) -> None:
+        self.replica = replica
+        self._child: subprocess.Popen[str] | None = None
+        self._turn = threading.Lock()
+
+    def __enter__(self) -> Zygote:
+        self.replica.folder.mkdir(parents=True, exist_ok=True)
+        # gunicorn.conf.py sets it before the program is loaded, which here has happened by then.
+        env = {**self.replica.env, "PROMETHEUS_MULTIPROC_DIR": str(self.replica.folder / "metrics")}
+        (self.replica.folder / "metrics").mkdir(exist_ok=True)
+        command = [sys.executable, "-m", "tests.cluster.zygote"]
+        self._child = subprocess.Popen(
+            command, env=env, cwd=TOP, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+        assert self._ask({"ask": "ready"}) == {"ready": True}
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._child is not None and self._child.stdin is not None:
+            self._child.stdin.close()  # it kills what is left
+            self._child.wait(30)
+            self._child = None
+
+    def start(self, program: str, *args: str, log: Path | None = None) -> int:
+        """Start ``program`` (GUNICORN, MANAGE or LINES) and return its process, which leads a group of its own.
+
+        ``log``: where it writes, appended; by default a file named after the program in the replica's folder.
+        """
+        name = args[0] if program == MANAGE else program
+        log = log or self.replica.folder / f"{name}.log"
+        return int(self._ask({"ask": "start", "argv": [program, *args], "log": str(log)})["pid"])
+
+    def web(self) -> int:
+        """Start gunicorn on the port of the replica; it answers a moment later."""
+        return self.start(GUNICORN, "--bind", f"127.0.0.1:{self.replica.port}", "edgecms.wsgi")
+
+    def kill(self, pid: int) -> int:
+        """End the group led by ``pid`` as ``kill -9`` does; return how the leader had ended: its status, or minus a signal."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+        status = self.wait(pid)
+        self._ask({"ask": "bury", "group": pid})
+        return status
+
+    def wait(self, pid: int) -> int:
+        """Wait until ``pid`` has ended; return its status, or minus the signal that ended it."""
+        return int(self._ask({"ask": "wait", "pid": pid})["status"])
+
+    def has_ended(self, pid: int) -> bool:
+        """Say whether ``pid`` has ended; ``wait`` tells how."""
+        return bool(self._ask({"ask": "ended", "pid": pid})["ended"])
+
+    def run(self, program: str, *args: str, log: Path | None = None) -> int:
+        """Start a program, wait for its end and return its status."""
+        return self.wait(self.start(program, *args, log=log))
+
+    def _ask(self, question: dict[str, object]) -> dict[str, object]:
+        assert self._child is not None and self._child.stdin is not None and self._child.stdout is not None
+        with self._turn:
+            self._child.stdin.write(json.dumps(question) + "\n")
+            self._child.stdin.flush()
+            answer = self._child.stdout.readline()
+        assert answer, f"the loaded process of {self.replica.name} has ended"
+        return dict(json.loads(answer))
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that ``pid`` has started and that live."""
+    with contextlib.suppress(OSError):
+        return [int(number) for number in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
+# -- what runs in the loaded process ----------------------------------------------------------------------------------
+
+
+def main() -> None:
+    """Load everything, then answer questions until standard input ends."""
+    import gunicorn.app.wsgiapp
+    import gunicorn.arbiter
+    import gunicorn.workers.gthread  # noqa: F401
+    from django.core.management import get_commands, load_command_class
+    from django.db import connections
+    from django.urls import get_resolver
+
+    import edgecms.wsgi  # noqa: F401 - loads the site and its checks
+
+    for name, app in get_commands().items():
+        if name.startswith(("sync_", "backup", "restore", "migrate")):
+            load_command_class(app, name)
+    _ = get_resolver().url_patterns
+    connections.close_all()
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    ended: dict[int, int] = {}
+    for line in sys.stdin:
+        question = json.loads(line)
+        print(json.dumps(_answer(question, ended)), flush=True)
+    for pid in _alive:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+
+
+PR_SET_CHILD_SUBREAPER = 36  # Linux: orphans of what we started become our children, so that we see them end
+_alive: set[int] = set()
+
+
+def _answer(question: dict[str, object], ended: dict[int, int]) -> dict[str, object]:
+    match question:
+        case {"ask": "start", "argv": list(argv), "log": str(log)}:
+            return {"pid": _start(argv, log)}
+        case {"ask": "wait", "pid": int(pid)}:
+            if pid not in ended:
+                _reap(pid, 0, ended)
+            return {"status": ended.pop(pid)}
+        case {"ask": "ended", "pid": int(pid)}:
+            return {"ended": pid in ended or _reap(pid, os.WNOHANG, ended)}
+        case {"ask": "bury", "group": int(group)}:
+            with contextlib.suppress(ChildProcessError):
+                while True:
+                    os.waitpid(-group, 0)
+    return {"ready": True}
+
+
+def _reap(pid: int, flags: int, ended: dict[int, int]) -> bool:
+    found, status = os.waitpid(pid, flags)
+    if found:
+        ended[pid] = os.waitstatus_to_exitcode(status)
+        _alive.discard(pid)
+    return bool(found)
+
+
+def _start(argv: Sequence[str], log: str) -> int:
+    pid = os.fork()
+    if pid:
+        _alive.add(pid)
+        return pid
+    status = 1
+    try:
+        os.setsid()
+        _redirect(log)
+        status = _run(list(argv))
+    except SystemExit as leaving:
+        status = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _redirect(log: str) -> None:
+    for target, path, flags in (
+        (0, os.devnull, os.O_RDONLY),
+        (1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND),
+        (2, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND),
+    ):
+        descriptor = os.open(path, flags, 0o644)
+        os.dup2(descriptor, target)
+        os.close(descriptor)
+
+
+def _run(argv: list[str]) -> int:
+    sys.argv = argv
+    if argv[0] == GUNICORN:
+        from gunicorn.app.wsgiapp import run
+
+        run()
+    elif argv[0] == MANAGE:
+        from django.core.management import execute_from_command_line
+
+        execute_from_command_line(argv)
+    else:
+        exec(argv[1], {"__name__": LINES, "argv": argv[2:]})
+    return 0
+
+
+if __name__ == "__main__":
+    main()
