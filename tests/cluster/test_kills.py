@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import collections
 import hashlib
-import json
 import os
 import random
 import re
@@ -16,10 +15,10 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.core.management import get_commands
@@ -27,7 +26,7 @@ from django.core.management import get_commands
 from tests.cluster.acts import LOOK, Look, Rows, differences
 from tests.cluster.harness import Cluster, Replica, each, eventually
 from tests.cluster.witness import WRITER, Witness, committed, last_descriptions
-from tests.cluster.zygote import LINES, MANAGE, Zygote, children
+from tests.cluster.zygote import LINES, MANAGE, Zygote, children, introduce
 from tests.servers import find
 
 pytestmark = pytest.mark.cluster
@@ -41,14 +40,6 @@ from content.models import Page, Section
 section = Section.objects.create(title="News")
 answer = [[page.token, f"/admin/content-editor/page/{page.slug}"] for page in
           [Page.objects.create(title=f"Page {n}", section=section) for n in range(count)]]
-"""
-ANSWER = """
-import json, pathlib
-locals().update(json.loads(argv[1]))
-exec(argv[0])
-target = pathlib.Path(argv[2])
-target.with_suffix(".new").write_text(json.dumps(answer))
-target.with_suffix(".new").rename(target)
 """
 
 
@@ -177,15 +168,6 @@ def victims() -> list[Victim]:
     return always + [Victim(args[0], command, args) for args in commands if args[0] in there]
 
 
-def answer(zygote: Zygote, code: str, **values: Any) -> Any:
-    """Run ``code`` against the ORM of a replica and return what it leaves in ``answer``."""
-    target = zygote.replica.folder / f"answer-{threading.get_ident()}.json"
-    target.unlink(missing_ok=True)
-    log = zygote.replica.folder / "answer.log"
-    assert zygote.run(LINES, ANSWER, code, json.dumps(values), str(target), log=log) == 0, log.read_text()[-3000:]
-    return json.loads(target.read_text())
-
-
 def survive_migrate(zygote: Zygote, chance: random.Random, count: int) -> int:
     """Kill the first ``migrate`` of a new replica again and again, each time from where it was left; return how often."""
     usual, killed = 0.5, 0
@@ -201,7 +183,7 @@ def survive_migrate(zygote: Zygote, chance: random.Random, count: int) -> int:
         for path in zygote.replica.folder.glob("*.sqlite3*"):
             path.unlink()
         shutil.rmtree(zygote.replica.folder / "keys", ignore_errors=True)
-    assert zygote.run(MANAGE, "migrate", "--verbosity", "0") == 0, (zygote.replica.folder / "migrate.log").read_text()[-3000:]
+    zygote.must("migrate", "--verbosity", "0")
     return killed
 
 
@@ -241,10 +223,9 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path, database_url: str
             cluster.make("EDGE01", "edge", farm="thames"),
             cluster.make("EDGE02", "edge", farm="thames"),
         ]
-        cluster.prepare()
-        each(site[:2], lambda replica: replica.make_account())
-        new = cluster.make("EDGE03", "edge", farm="thames")
+        cluster.make("EDGE03", "edge", farm="thames")  # whose first steps are killed
         zygotes = [stack.enter_context(zygote) for zygote in map(Zygote, cluster.replicas)]
+        found_site(zygotes[:3])
         left = iter(range(KILLS - NEW_KILLS))
         chances = [random.Random(f"{SEED} {number}") for number in range(4)]
         killers = [Killer(zygote, chance, left, victims()) for zygote, chance in zip(zygotes[:3], chances, strict=False)]
@@ -254,7 +235,7 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path, database_url: str
         witness = Witness()
         begun = time.monotonic()
         for replica, zygote in zip(site[:2], zygotes, strict=False):
-            pages = answer(zygote, PAGES, count=max(5, KILLS // 10))
+            pages = zygote.answer(PAGES, count=max(5, KILLS // 10))
             witness.watch(witness.editing(stack.enter_context(closing(replica.login())), pages), replica)
         for replica in site[1:]:
             witness.watch(witness.send, replica)
@@ -272,7 +253,7 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path, database_url: str
         saves = sum(map(len, witness.pages.values()))
         print(f"acknowledged: {len(witness.receipts)} submissions, {saves} saves, {commits} commits of the ORM")
         assert witness.strange + [line for killer in killers for line in killer.strange] == []
-        join(new, zygotes[3], site[0], zygotes[0])
+        introduce(zygotes[0], zygotes[3:])
         Killer(zygotes[3], chances[3], left, []).begin()
         looks = alike(zygotes)
         all_is_there(witness, killers, looks, cluster.replicas)
@@ -281,25 +262,28 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path, database_url: str
         assert min(len(witness.receipts), saves, commits) >= KILLS / 20
 
 
+def found_site(zygotes: list[Zygote]) -> None:
+    """Make databases and accounts, and exchange keys."""
+
+    def prepare(zygote: Zygote) -> None:
+        zygote.must("migrate", "--verbosity", "0")
+        zygote.must("createsuperuser", "--noinput")
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(prepare, zygotes))
+    introduce(zygotes[0], zygotes[1:])
+
+
 def ready(replica: Replica) -> None:
     """Wait until its web server takes requests."""
     eventually(lambda: replica.get("/readyz").status_code == 200, pause=0.02)
-
-
-def join(new: Replica, zygote: Zygote, master: Replica, root: Zygote) -> None:
-    """Let the replica whose first steps were killed come in by hand."""
-    key = answer(zygote, "from sync import keys\nanswer = keys.public_text()")
-    entry = ["sync_trust", new.name, "--role", new.role, "--farm", new.farm, "--url", new.url, "--key", key]
-    assert root.run(MANAGE, *entry) == 0
-    key = answer(root, "from sync import keys\nanswer = keys.public_text()")
-    assert zygote.run(MANAGE, "sync_trust", master.name, "--role", "master", "--url", master.url, "--key", key) == 0
 
 
 def alike(zygotes: list[Zygote]) -> list[Look]:
     """Wait until all replicas hold the same, and return what that is."""
 
     def looks() -> list[Look] | None:
-        found = [Look(*answer(zygote, LOOK)) for zygote in zygotes]
+        found = [Look(*zygote.answer(LOOK)) for zygote in zygotes]
         same = len({look.status["digest"] for look in found}) == 1 and not any(look.status["blobs_missing"] for look in found)
         return found if same else None
 

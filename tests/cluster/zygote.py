@@ -18,9 +18,18 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from deploy.local.replica import TOP, Replica
+from tests.cluster.harness import PASSWORD, USERNAME
 
+ANSWER = """
+import json, pathlib
+locals().update(json.loads(argv[1]))
+exec(argv[0])
+pathlib.Path(argv[2]).write_text(json.dumps(answer))
+"""
+KEY = "from sync import keys\nanswer = keys.public_text()"
 GUNICORN, MANAGE, LINES = "gunicorn", "manage.py", "lines"
 
 
@@ -34,15 +43,16 @@ class Zygote:
 
     def __enter__(self) -> Zygote:
         self.replica.folder.mkdir(parents=True, exist_ok=True)
+        login = {"USERNAME": USERNAME, "EMAIL": "alice@example.org", "PASSWORD": PASSWORD}  # for createsuperuser
+        env = self.replica.env | {f"DJANGO_SUPERUSER_{key}": value for key, value in login.items()}
         # gunicorn.conf.py sets it before the program is loaded, which here has happened by then.
-        env = {**self.replica.env, "PROMETHEUS_MULTIPROC_DIR": str(self.replica.folder / "metrics")}
+        env["PROMETHEUS_MULTIPROC_DIR"] = str(self.replica.folder / "metrics")
         (self.replica.folder / "metrics").mkdir(exist_ok=True)
         command = [sys.executable, "-m", "tests.cluster.zygote"]
         self._child = subprocess.Popen(
             command, env=env, cwd=TOP, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
         )
-        assert self._ask({"ask": "ready"}) == {"ready": True}
-        return self
+        return self  # it is loading; the first question waits for it
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._child is not None and self._child.stdin is not None:
@@ -83,6 +93,19 @@ class Zygote:
         """Start a program, wait for its end and return its status."""
         return self.wait(self.start(program, *args, log=log))
 
+    def must(self, *args: str) -> None:
+        """Run a command of ``manage.py``. Raises AssertionError with what it wrote for any status but 0."""
+        log = self.replica.folder / f"{args[0]}.log"
+        status = self.run(MANAGE, *args, log=log)
+        assert status == 0, f"{self.replica.name}: {' '.join(args)}: {status}\n{log.read_text()[-3000:]}"
+
+    def answer(self, code: str, **values: Any) -> Any:
+        """Run ``code`` with ``values`` as variables against the ORM of the replica; return what it leaves in ``answer``."""
+        target = self.replica.folder / f"answer-{threading.get_ident()}.json"
+        log = self.replica.folder / "answer.log"
+        assert self.run(LINES, ANSWER, code, json.dumps(values), str(target), log=log) == 0, log.read_text()[-3000:]
+        return json.loads(target.read_text())
+
     def _ask(self, question: dict[str, object]) -> dict[str, object]:
         assert self._child is not None and self._child.stdin is not None and self._child.stdout is not None
         with self._turn:
@@ -91,6 +114,17 @@ class Zygote:
             answer = self._child.stdout.readline()
         assert answer, f"the loaded process of {self.replica.name} has ended"
         return dict(json.loads(answer))
+
+
+def introduce(root: Zygote, others: Sequence[Zygote]) -> None:
+    """Exchange keys: ``root``, a master, trusts the others; they pin it."""
+    key = root.answer(KEY)
+    for zygote in others:
+        newcomer, master = zygote.replica, root.replica
+        farm = ["--farm", newcomer.farm] if newcomer.farm else []
+        entry = ["--role", newcomer.role, *farm, "--url", newcomer.url, "--key", zygote.answer(KEY)]
+        root.must("sync_trust", newcomer.name, *entry)
+        zygote.must("sync_trust", master.name, "--role", "master", "--url", master.url, "--key", key)
 
 
 def children(pid: int) -> list[int]:
@@ -147,7 +181,7 @@ def _answer(question: dict[str, object], ended: dict[int, int]) -> dict[str, obj
             with contextlib.suppress(ChildProcessError):
                 while True:
                     os.waitpid(-group, 0)
-    return {"ready": True}
+    return {}
 
 
 def _reap(pid: int, flags: int, ended: dict[int, int]) -> bool:
