@@ -20,13 +20,13 @@ class SyncConfig(AppConfig):
 
 def after_migrate(**_: Any) -> None:
     """Make what a replica needs once: its key pair and its incarnation; and show what an upgrade has made showable."""
-    from sync import keys, local, rebuild
+    from sync import incarnation, keys, local, rebuild
     from sync.models import Claim
 
     keys.ensure()
     with transaction.atomic():
         local.take_turn()
-        local.state()
+        incarnation.ensure()
         if Claim.objects.filter(name="").exists():  # noted by a release that did not give out names
             rebuild.claim_all()
         rebuild.retry_unprojected()

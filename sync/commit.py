@@ -8,13 +8,13 @@ from typing import Any
 
 from django.db import transaction
 
-from sync import capture, claims, conf, keys, local, log, pending, signals
+from sync import capture, claims, conf, incarnation, keys, local, log, pending, signals
 from sync.core import signing, wire
 from sync.core.changeset import ChainKey, Changeset, Head, Op, Write, decode, detach, encode
 from sync.core.errors import TooLargeError
 from sync.difference import Change, RowChange, row_change
 from sync.fold import fold
-from sync.models import Entry, Tip
+from sync.models import Entry, Local, Tip
 from sync.project import project
 from sync.rebuild import rename
 from sync.registers import Batch, RowKey, Slot
@@ -58,13 +58,14 @@ def flush(using: str) -> None:
     rows = [change for change in found if not change.is_nothing]
     if not rows:
         return
+    own = incarnation.ensure()
     batch, values = Batch(), Values()
     batch.load(_key(row) for row in rows)
     drafts: dict[str, Draft] = {}
     for row in rows:
         scope = _scope(row, batch)
         _draft_row(drafts.setdefault(scope, Draft()), row, batch.slot(_key(row), scope), values)
-    made = [make(scope, draft) for scope, draft in sorted(drafts.items()) if draft.ops]
+    made = [make(scope, draft, own) for scope, draft in sorted(drafts.items()) if draft.ops]
     _apply(batch, rows, made)
 
 
@@ -119,9 +120,11 @@ def _said(values: Values, row: RowKey, change: Change, dot: bytes) -> Any:
     return change.field.to_json(change.field.from_json(value)) if change.element is None else value
 
 
-def make(scope: str, draft: Draft) -> Changeset:
-    """Return the next changeset of this replica's chain for ``scope``, signed and in the log."""
-    own = local.state()
+def make(scope: str, draft: Draft, own: Local) -> Changeset:
+    """Return the next changeset of this replica's chain for ``scope``, signed and in the log.
+
+    ``own`` is the row of this replica, as ``incarnation.ensure`` returns it.
+    """
     key = ChainKey(conf.name(), own.incarnation, scope)
     chain = log.chain(key, keys.public_text())
     tip = Tip.objects.filter(chain=chain).order_by("-seq").first()
@@ -137,7 +140,8 @@ def make(scope: str, draft: Draft) -> Changeset:
         ops=draft.ops,
     )
     changeset = sign(head, draft.texts)
-    local.set_clock(stamp)
+    local.count(own, stamp)
+    incarnation.note(own)
     log.append(log.pack([changeset]), [log.Record(changeset, chain.pk, Entry.State.APPLIED)])
     transaction.on_commit(signals.announce)
     return changeset

@@ -46,6 +46,17 @@ def _load(source: Path) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(source.read_text().strip()))
 
 
+def forget() -> None:
+    """Read the key anew at its next use: the file was replaced."""
+    _load.cache_clear()
+    _text.cache_clear()
+
+
 def public_text() -> str:
     """Return the public key as ``ed25519:`` and base64."""
-    return signing.key_text(private().public_key())
+    return _text(ensure())
+
+
+@lru_cache(maxsize=4)
+def _text(source: Path) -> str:
+    return signing.key_text(_load(source).public_key())

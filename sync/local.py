@@ -47,6 +47,12 @@ def clock_of(row: Local) -> Timestamp:
     return Timestamp(row.clock_ms, row.clock_counter)
 
 
+def count(own: Local, stamp: Timestamp) -> None:
+    """Keep that one more changeset was made here, at ``stamp``. Called within the transaction that makes it."""
+    own.clock_ms, own.clock_counter, own.written = stamp.ms, stamp.counter, own.written + 1
+    Local.objects.filter(pk=1).update(clock_ms=own.clock_ms, clock_counter=own.clock_counter, written=own.written)
+
+
 def set_clock(stamp: Timestamp) -> None:
     """Keep the clock. Called within the transaction that made or applied ``stamp``."""
     Local.objects.filter(pk=1).update(clock_ms=stamp.ms, clock_counter=stamp.counter)

@@ -9,12 +9,18 @@ from django.db import models
 
 
 class Local(models.Model):
-    """What this replica knows of itself: one row, made with the database."""
+    """What this replica knows of itself: one row, made with the database. See ``sync.incarnation`` and ``sync.clocks``."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     incarnation = models.CharField(max_length=32)
+    former = models.TextField(blank=True, help_text="former incarnations, the last 100")
+    written = models.BigIntegerField(default=0, help_text="changesets made here in all incarnations, and new incarnations")
+    place = models.CharField(max_length=120, blank=True, help_text="where the database was at its last write")
+    key = models.CharField(max_length=60, blank=True, help_text="public key to which the incarnation is bound")
     clock_ms = models.BigIntegerField(default=0)
     clock_counter = models.BigIntegerField(default=0)
+    heard_ms = models.BigIntegerField(default=0, help_text="time of day when the machine started, by a master's clock")
+    boot = models.CharField(max_length=40, blank=True, help_text="the start of the machine that heard_ms belongs to")
     root_name = models.CharField(max_length=32, blank=True)
     root_key = models.CharField(max_length=60, blank=True)
     root_url = models.CharField(max_length=300, blank=True)

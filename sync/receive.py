@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from django.db import transaction
 
-from sync import conf, local, log, signals, trusting
+from sync import conf, incarnation, local, log, signals, trusting
 from sync.admission import judge, readmit, release
 from sync.core import signing
 from sync.core.changeset import ChainKey, Changeset
@@ -101,8 +101,16 @@ class _Inbox:
             if accepted:
                 self._append(frames, accepted)
                 self._apply(accepted, is_trust)
+                self._leave_forked_incarnation(record.changeset for record in accepted.values())
             count += len(accepted)
         return count
+
+    @staticmethod
+    def _leave_forked_incarnation(accepted: Iterable[Changeset]) -> None:
+        """Go on under a new incarnation where a changeset of the present one came from elsewhere: its signature is the proof."""
+        ours = {changeset.head.incarnation for changeset in accepted if changeset.head.name == conf.name()}
+        if ours and local.state().incarnation in ours:
+            incarnation.renew("a peer holds a changeset of it that is not here")
 
     def _parts(self, new: Sequence[Changeset]) -> Iterator[tuple[list[Changeset], bool]]:
         """Yield the trusted list first, which decides what the rest may do; a master that it enters writes on from there."""

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from django.db import transaction
 
-from sync import admission, blobs, conf, contacts, exchange, incoming, local, trusting
+from sync import admission, blobs, conf, contacts, exchange, incarnation, incoming, local, trusting
 from sync.client import Peer
 from sync.core import wire
 from sync.core.errors import (
@@ -116,14 +116,20 @@ def exchange_with(peer: Listed, verbs: Iterable[Verb], progress: Any = None) -> 
 
 def sweep() -> list[Result]:
     """Exchange with every peer that the rule allows; those that do not answer are reported, and tried again next time."""
-    with transaction.atomic():
-        local.take_turn()
-        admission.release()
+    prepare()
     allowed: dict[str, tuple[Listed, set[Verb]]] = {}
     for verb in Verb:
         for peer in peers(verb):
             allowed.setdefault(peer.name, (peer, set()))[1].add(verb)
     return [exchange_with(peer, verbs) for peer, verbs in allowed.values()]
+
+
+def prepare() -> None:
+    """See to what time and the operator may have done to this replica: before a peer is asked anything."""
+    with transaction.atomic():
+        local.take_turn()
+        incarnation.ensure()
+        admission.release()
 
 
 def react(name: str = "") -> list[Result]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from sync import conf, keys, local, log
+from sync import conf, incarnation, keys, local, log
 from sync.commit import Draft, make
 from sync.core.changeset import Changeset, Op
 from sync.core.clock import ZERO, Timestamp
@@ -94,8 +94,7 @@ def _leave_closed_incarnation(entry: Mapping[str, Any] | None) -> None:
     """Go on under a new incarnation where the list has closed the present one: what is written under it counts no more."""
     row = local.state()
     if entry is not None and row.incarnation in entry["closed"]:
-        row.incarnation = local.new_incarnation()
-        row.save(update_fields=["incarnation"])
+        incarnation.renew("the trusted list has closed it", row)
 
 
 def enter(subject: str, entry: TrustEntry) -> None:
@@ -105,7 +104,7 @@ def enter(subject: str, entry: TrustEntry) -> None:
     heads = {bytes.fromhex(write.at.dot) for write in _writes() if write.subject == subject}
     draft = Draft()
     draft.ops.append(Op(MODEL, subject, [draft.write(FIELD, None, entry_value(entry), heads)]))
-    make(TRUST, draft)
+    make(TRUST, draft, incarnation.ensure())
 
 
 def publish_self() -> bool:
@@ -137,9 +136,9 @@ def closed_at(name: str, entry: TrustEntry, until: int | None = None) -> dict[st
             last = log.last_before(bytes(end), bound)
             if last is not None:
                 kept.append(last.hex())
-    for incarnation, dots in tips.items():
-        if incarnation not in closed:
-            closed[incarnation] = Closed(entry.open.role, entry.open.farm, entry.open.key, sorted(dots))
+    for former, dots in tips.items():
+        if former not in closed:
+            closed[former] = Closed(entry.open.role, entry.open.farm, entry.open.key, sorted(dots))
     return closed
 
 

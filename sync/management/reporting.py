@@ -93,6 +93,7 @@ class ExchangeCommand(ReportingCommand):
     def run(self, **options: Any) -> dict[str, Any]:
         """Exchange with each peer, showing the count of changesets on a terminal."""
         chosen, refused = self.chosen(options["peers"])
+        sweep.prepare()
         console = Console(file=sys.stderr)
         columns = (
             SpinnerColumn(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -125,9 +126,40 @@ def assert_rows_follow_from_log() -> None:
     assert state() == before
 
 
+def _tables() -> list[str]:
+    models = [*apps.get_app_config("content").get_models(), *apps.get_app_config("sync").get_models()]
+    return [connection.ops.quote_name(model._meta.db_table) for model in models if not model._meta.proxy]
+
+
 def forget_everything() -> None:
     """Empty all tables of content and sync, as a new replica has them. Its key stays."""
     with transaction.atomic(), connection.cursor() as cursor:
-        for model in [*apps.get_app_config("content").get_models(), *apps.get_app_config("sync").get_models()]:
-            if not model._meta.proxy:
-                cursor.execute(f"DELETE FROM {connection.ops.quote_name(model._meta.db_table)}")
+        for table in _tables():
+            cursor.execute(f"DELETE FROM {table}")
+
+
+Backup = dict[str, list[tuple[Any, ...]]]
+
+
+def backup() -> Backup:
+    """Return every row of every table of content and sync: a copy of the database as it is now."""
+    with connection.cursor() as cursor:
+        found: Backup = {}
+        for table in _tables():
+            cursor.execute(f"SELECT * FROM {table}")
+            found[table] = [tuple(row) for row in cursor.fetchall()]
+        return found
+
+
+def take_back(copy: Backup) -> None:
+    """Put the database back to what it was, without telling anybody: the same file or server, older content."""
+    forget_everything()
+    with transaction.atomic(), connection.cursor() as cursor:
+        for table, content in copy.items():
+            for row in content:
+                cursor.execute(f"INSERT INTO {table} VALUES ({', '.join(['%s'] * len(row))})", [_plain(v) for v in row])
+
+
+def _plain(value: Any) -> Any:
+    """A value as the database takes it back: JSON goes in as text."""
+    return json.dumps(value) if isinstance(value, dict | list) else value

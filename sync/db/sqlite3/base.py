@@ -42,3 +42,11 @@ class DatabaseWrapper(CapturingConnection, base.DatabaseWrapper):
 
     ops_class = DatabaseOperations
     SchemaEditorClass = DatabaseSchemaEditor
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        """Open the file, and remember which one it was: another may be put in its place."""
+        from sync.place import file_at
+
+        opened = super().get_new_connection(conn_params)
+        self.sync_file = file_at(str(self.settings_dict["NAME"]))
+        return opened
