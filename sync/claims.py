@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from django.db.models import Count, F, Q
+
 from sync.core.changeset import Changeset, Write
 from sync.core.clock import Timestamp
 from sync.core.slug import Claim as Claimed
@@ -27,12 +29,13 @@ def note(changesets: Iterable[Changeset]) -> set[RowKey]:
     """Keep the claims that ``changesets``, which count, make; return the rows whose names are not what they claimed, or change."""
     fresh: dict[str, list[Claimed]] = {}
     for changeset in changesets:
-        for model, claim in _claims(changeset):
+        for model, claim in made_by(changeset):
             fresh.setdefault(model, []).append(claim)
     return set().union(*(_settle(model, claims) for model, claims in fresh.items()))
 
 
-def _claims(changeset: Changeset) -> Iterator[tuple[str, Claimed]]:
+def made_by(changeset: Changeset) -> Iterator[tuple[str, Claimed]]:
+    """Yield the claims that a changeset makes, if it counts, each with its model."""
     for op in changeset.head.ops:
         model = spec_of(op.model)
         for write in op.writes if model else ():
@@ -81,6 +84,16 @@ def _serve(model: str, words: Iterable[str]) -> set[RowKey]:
         sql.update(TABLE, "id", ("name", "displaced"), news)
         moved |= {RowKey(model, claim.token) for claim, name in names.items() if name != claim.value or name != held[claim][1]}
     return moved
+
+
+def misnamed() -> Iterator[tuple[str, Claimed, str, str]]:
+    """Yield each claim that stands under a name which does not follow from all claims: model, claim, name, the right name."""
+    odd = Claim.objects.filter(Q(displaced=True) | ~Q(name=F("value")))
+    twice = Claim.objects.values("model", "name").annotate(rows=Count("token", distinct=True)).filter(rows__gt=1)
+    names = [*odd.values_list("model", "name"), *twice.values_list("model", "name"), *odd.values_list("model", "value")]
+    for model, words in sorted({(model, split(name)[0]) for model, name in names}):
+        held = {claim: name for _, claim, name in _with_words(model, words)}
+        yield from ((model, claim, held[claim], right) for claim, right in allocate(held).items() if right != held[claim])
 
 
 def _with_words(model: str, words: str) -> Iterator[tuple[int, Claimed, str]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from sync.core.changeset import Changeset
+from sync.core.changeset import Changeset, Op
+from sync.core.register import Row
 from sync.registers import Batch, RowKey
 
 
@@ -22,8 +23,13 @@ def fold(batch: Batch, changeset: Changeset, only: set[RowKey] | None = None) ->
             continue
         slot = batch.slot(key, scope)
         slot.dirty = True
-        for write in op.writes:
-            slot.row.write(write.key, dot, [refs[index] for index in write.over], write.latest)
-            slot.changed.add(write.key)
-        if op.seen is not None:
-            slot.row.delete(dot, [refs[index] for index in op.seen])
+        slot.changed.update(write.key for write in op.writes)
+        fold_op(slot.row, dot, refs, op)
+
+
+def fold_op(row: Row, dot: bytes, refs: Sequence[bytes], op: Op) -> None:
+    """Apply one op of the changeset ``dot``, whose references are ``refs``, to the registers of its row."""
+    for write in op.writes:
+        row.write(write.key, dot, [refs[index] for index in write.over], write.latest)
+    if op.seen is not None:
+        row.delete(dot, [refs[index] for index in op.seen])

@@ -34,7 +34,7 @@ def project(batch: Batch, values: Values) -> None:
     for label in [label for label, model in specs.items() if model is None]:
         _mark_unknown(groups.pop(label))
     known = [model for model in specs.values() if model is not None]
-    for model in sorted(known, key=_depth, reverse=True):
+    for model in sorted(known, key=depth, reverse=True):
         wholes = _Projector(model, batch, values).run(groups.get(model.label, {}))
         if model.whole is not None and wholes:
             groups.setdefault(model.whole.label, {}).update(wholes)
@@ -43,8 +43,16 @@ def project(batch: Batch, values: Values) -> None:
     signals.projected.send(sender=None, rows=shown)
 
 
-def _depth(model: ModelSpec) -> int:
-    return 0 if model.whole is None else 1 + _depth(model.whole)
+def values_shown(model: ModelSpec, slots: dict[RowKey, Slot], values: Values) -> dict[RowKey, dict[str, Any] | None]:
+    """Return what instances are to have in each field; None for a row that this release cannot show. Writes nothing."""
+    projector = _Projector(model, Batch(), values)
+    projector.read_names(slots)
+    return {key: projector.all_shown(key, slot) for key, slot in slots.items()}
+
+
+def depth(model: ModelSpec) -> int:
+    """Return how many wholes stand above a row of ``model``."""
+    return 0 if model.whole is None else 1 + depth(model.whole)
 
 
 def _mark_unknown(slots: dict[RowKey, Slot]) -> None:
@@ -66,7 +74,7 @@ class _Projector:
         full = {key: slot for key, slot in living.items() if not slot.alive or not slot.projected}
         partial = {key: slot for key, slot in living.items() if key not in full and slot.changed}
         self._prefetch([*full.values(), *partial.values()])
-        self._read_names({**full, **partial})
+        self.read_names({**full, **partial})
         wholes = self._wholes(dying)
         sql.delete_in(self.model.table, "token", [key.token for key in dying])
         self._write(full, partial)
@@ -88,7 +96,7 @@ class _Projector:
     def _prefetch(self, slots: Iterable[Slot]) -> None:
         self.values.prefetch({dot for slot in slots for heads in slot.row.heads.values() for dot in heads})
 
-    def _read_names(self, slots: dict[RowKey, Slot]) -> None:
+    def read_names(self, slots: dict[RowKey, Slot]) -> None:
         """Read what differs from what was claimed, of the rows themselves and of those whose names they repeat."""
         if not self.model.claimers:
             return
@@ -136,6 +144,10 @@ class _Projector:
         return columns
 
     def _column(self, key: RowKey, slot: Slot, field: FieldSpec) -> Any:
+        return field.field.get_db_prep_save(self.shown(key, slot, field), connection)
+
+    def shown(self, key: RowKey, slot: Slot, field: FieldSpec) -> Any:
+        """Return what an instance is to have in ``field``. Raises one of ``UNSHOWABLE``."""
         said = self._value(key, slot, field)
         if self.displaced and field.name in self.model.claimers:
             said = self._name(key, slot, field, said)
@@ -146,7 +158,7 @@ class _Projector:
                 raise ValueError(f"{field.name} does not fit")
         if value is None and not field.field.null:
             raise ValueError(f"{field.name} must not be empty")
-        return field.field.get_db_prep_save(value, connection)
+        return value
 
     def _value(self, key: RowKey, slot: Slot, field: FieldSpec) -> Any:
         if field.policy in ("set", "map"):
@@ -161,6 +173,13 @@ class _Projector:
 
     def _said(self, key: RowKey, name: str, dot: bytes) -> Any:
         return self.values.value(key, name, dot)
+
+    def all_shown(self, key: RowKey, slot: Slot) -> dict[str, Any] | None:
+        """Return what an instance is to have in each field; None where it cannot be shown."""
+        try:
+            return {field.name: self.shown(key, slot, field) for field in self.model.fields.values()}
+        except UNSHOWABLE:
+            return None
 
     def _store(self, rows: dict[RowKey, list[Column]], statement: Any) -> None:
         """Write all rows at once; where the database refuses, one by one, so that one bad row stops no other."""

@@ -109,6 +109,16 @@ def add_to_digests(sums: dict[str, int]) -> None:
     sql.upsert(Digest._meta.db_table, "scope", ("value",), rows)
 
 
+def recount() -> None:
+    """Make the digests anew from the registers as they stand. Called within a transaction."""
+    sums: dict[str, int] = {}
+    rows = Register.objects.values_list("model", "token", "scope", "state").iterator(500)
+    for model, token, scope, state in rows:
+        sums[scope] = sums.get(scope, 0) + term(RowKey(model, token), bytes(state))
+    Digest.objects.all().delete()
+    add_to_digests(sums)
+
+
 def digests() -> dict[str, int]:
     """Return the digest of each scope."""
     return {scope: int.from_bytes(bytes(value), "big") for scope, value in Digest.objects.values_list("scope", "value")}

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from sync import blobs, conf, contacts, exchange, incoming, invites, jobs, keys, local, registers, trusting
+from sync import blobs, conf, contacts, exchange, incoming, invites, jobs, keys, local, ranges, registers, trusting
 from sync.api.authentication import NewcomerAuthentication, PeerAuthentication, PeerUser
 from sync.api.problems import SyncProblem, as_response
 from sync.core import wire
@@ -144,6 +144,25 @@ class PushView(PeerView):
                 "blobs_missing": list(MissingBlob.objects.values_list("digest", flat=True)[:1000]),
             }
         )
+
+
+class VerifyView(PeerView):
+    """The peer compares what it holds with what is here: sums over ranges of rows, then single rows."""
+
+    verb = Verb.PULL
+
+    def post(self, request: Request) -> Response:
+        """Answer with what was asked for: the models and tips here; ``ranges``; or ``rows``."""
+        body, me, peer = self.json(request), trusting.me(), self.peer(request).party
+        try:
+            fields = ranges.fields_of_both(body.get("models", {}))
+            if "ranges" in body:
+                return Response({"ranges": ranges.answer(ranges.asked(body["ranges"]), me, peer, fields)})
+            if "rows" in body:
+                return Response({"rows": ranges.named(ranges.names(body["rows"]), me, peer, fields)})
+        except MalformedError as error:
+            raise SyncProblem(400, error.code, str(error)) from None
+        return Response({"models": ranges.own_fields(), "tips": exchange.tips_as_json(exchange.tips_between(me, peer))})
 
 
 class BlobView(PeerView):

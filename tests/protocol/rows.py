@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
@@ -88,6 +89,12 @@ def digest(changesets: list[Changeset]) -> str:
         state = msgspec.msgpack.encode(_state(row))
         total += int.from_bytes(hashlib.sha256(f"{model}|{token}|".encode() + state).digest(), "big")
     return f"{total % (1 << 256):064x}"
+
+
+def term(model: str, token: str, row: Row, content: Any) -> str:
+    """Return what a row adds to the sums of a comparison: 64 hex digits. ``content``: the values of the compared fields, or None."""
+    state, text = msgspec.msgpack.encode(_state(row)), json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(f"{model}|{token}|".encode() + state + b"|" + text.encode()).hexdigest()
 
 
 def _state(row: Row) -> list[Any]:

@@ -121,6 +121,27 @@ def test_client_and_master_agree_on_summary_and_digest(client: Client, master: R
     assert hello["digest"] == rows.digest(client.store.counting())
 
 
+def test_client_and_master_agree_on_the_sum_of_all_rows(client: Client, master: Replica) -> None:
+    """A comparison finds them equal by one sum, computed from the page alone; a range with another sum is cut, and rows are shown."""
+
+    def ask(**body: Any) -> dict[str, Any]:
+        return client.ask(peer(master), "POST", "verify", json.dumps(body).encode())
+
+    models = {"content.section": ["title"]}
+    assert set(ask()["models"]) > set(models)
+    found = rows.rows(client.store.counting())
+    shown = {token: [row.field("title")] for token, row in rows.alive(found, "content.section").items()}
+    terms = {key: rows.term(*key, row, shown.get(key[1])) for key, row in found.items()}
+    total = f"{sum(int(term, 16) for term in terms.values()) % (1 << 256):064x}"
+    (same, cut) = ask(models=models, ranges=[["", None, total], ["", None, "0" * 64]])["ranges"]
+    assert same is None and len(cut["cuts"]) >= 15
+    (few,) = ask(models=models, ranges=[["", "21", ""]])["ranges"]
+    assert few["terms"] == []
+    token = next(iter(shown))
+    (row,) = ask(models=models, rows=[["content.section", token]])["rows"]
+    assert row["projected"] and row["row"] == {"title": shown[token][0]}
+
+
 def test_sets_and_maps_are_those_of_the_master(client: Client, master: Replica) -> None:
     """Tags, a set, and the data of blocks, a map, follow from their registers element by element."""
     found = rows.rows(client.store.counting())
