@@ -78,8 +78,8 @@ class _Projector:
         wholes = self._wholes(dying)
         sql.delete_in(self.model.table, "token", [key.token for key in dying])
         self._write(full, partial)
-        for key in dying:
-            slots[key].alive = False
+        for key in slots.keys() - living.keys():
+            slots[key].alive, slots[key].projected = False, True  # a row that is not there waits for nothing
         for slot in living.values():
             slot.alive = True
         return {**wholes, **self._wholes(living)}

@@ -18,6 +18,7 @@ from sync.core.errors import NotAllowedError
 from sync.core.policy import Role
 from sync.models import Claim, Entry, MissingBlob, Register, Segment, Tip
 from sync.receive import receive
+from sync.registers import RowKey
 from tests.sync.origins import Origin, arrive, assert_rows_follow_from_log, forget_everything, framed, rows, state, title
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -493,3 +494,12 @@ def test_what_two_overwrote_at_once_leaves_one_state_in_every_order():
     over = [origin.make(title(TOKENS[0], origin.name, over=(0,)), refs=[base.dot], ms=2000) for origin in origins[1:]]
     states = {str(_replay(list(order), {0, 1, 2})) for order in permutations([base, *over])}
     assert len(states) == 1
+
+
+def test_a_deleted_row_that_is_derived_anew_waits_for_nothing(one):
+    """Reading the log again, as a change of the trusted list does, counts no row as deferred that is rightly not there."""
+    born = one.make(title(TOKENS[0], "Tide"))
+    arrive(born, one.make(Op("content.section", TOKENS[0], [], [0]), refs=[born.dot]))
+    rebuild.rebuild({RowKey("content.section", TOKENS[0])})
+    assert not Section.objects.exists()
+    assert status.status()["deferred"] == 0

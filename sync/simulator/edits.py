@@ -1,0 +1,259 @@
+"""What people do with the rows of any replicated model, by the ways of the ORM, and what they had before their eyes."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from django.db import transaction
+from django.db.models import ProtectedError
+
+from sync import conf, registry
+from sync.core.register import Row
+from sync.models import Register
+from sync.registers import RowKey
+from sync.registry import FieldSpec, ModelSpec, all_specs, spec_of
+from sync.simulator import samples
+
+Heads = dict[str, frozenset[bytes]]
+HOT = 5  # rows of a model among which people choose
+
+
+@dataclass
+class Intent:
+    """One field of one row that somebody wants to have a value.
+
+    ``saw``: the value before his eyes; ``heads``: the writes that were there when he looked, by key of the row; ``is_statement``:
+    he meant the row as it is, not as he saw it. ``was`` is what stood in the row when he saved.
+    """
+
+    row: RowKey
+    name: str
+    saw: Any
+    was: Any
+    wants: Any
+    heads: Heads
+    is_statement: bool = False
+
+
+@dataclass
+class Deed:
+    """What somebody did in one transaction. ``made`` and ``deleted`` are rows; ``what`` says it in words."""
+
+    what: list[str] = field(default_factory=list)
+    intents: list[Intent] = field(default_factory=list)
+    made: list[RowKey] = field(default_factory=list)
+    deleted: list[RowKey] = field(default_factory=list)
+
+
+@dataclass
+class Tab:
+    """A row that somebody has open: its instance as loaded, or a form with the values that it showed."""
+
+    number: int
+    instance: Any
+    heads: Heads
+    is_form: bool
+
+
+def heads_of(row: RowKey) -> Heads:
+    """Return the heads of a row here, by key."""
+    state = Register.objects.filter(key=row.stored).values_list("state", flat=True).first()
+    return {key: frozenset(dots) for key, dots in Row.decode(bytes(state)).heads.items()} if state is not None else {}
+
+
+class Editor:
+    """Somebody who writes at the replica that runs now, with the dice ``random``."""
+
+    def __init__(self, random: Random) -> None:
+        self.random, self.deed = random, Deed()
+
+    def known(self) -> list[ModelSpec]:
+        """The models that are known here and that can be made or edited."""
+        return samples.order(all_specs())
+
+    def tokens(self, spec: ModelSpec) -> list[str]:
+        """The first rows of a model: few, so that several people meet at one."""
+        return list(spec.model._base_manager.order_by("token").values_list("token", flat=True)[:HOT])
+
+    def pick(self, is_editable: bool = True) -> Any:
+        """Return the instance of some row; None where there is none."""
+        specs = [s for s in self.known() if not (is_editable and s.model._is_immutable())]
+        self.random.shuffle(specs)
+        for spec in specs:
+            tokens = self.tokens(spec)
+            if tokens:
+                return spec.model._base_manager.get(pk=self.random.choice(tokens))
+        return None
+
+    def create(self, spec: ModelSpec | None = None) -> Any:
+        """Make a row; of a model whose references can be satisfied."""
+        choices = [spec] if spec else [s for s in self.known() if self._can_make(s)]
+        if not choices:
+            return None
+        chosen = self.random.choice(choices)
+        instance = chosen.model(**self._values(chosen))
+        if self.random.random() < 0.7 or any(item.policy == "claim" for item in chosen.fields.values()):
+            instance.save()
+        else:
+            chosen.model._base_manager.bulk_create([instance])
+        self._made(chosen, instance)
+        return instance
+
+    def _made(self, spec: ModelSpec, instance: Any) -> None:
+        row = RowKey(spec.label, instance.pk)
+        self.deed.made.append(row)
+        self.deed.what.append(f"makes {spec.label} {instance.pk}")
+        for name, item in spec.fields.items():
+            wants = item.to_json(getattr(instance, name))
+            self.deed.intents.append(Intent(row, name, None, None, copy.deepcopy(wants), {}))
+
+    def _can_make(self, spec: ModelSpec) -> bool:
+        return all(self._targets(f) for f in spec.fields.values() if f.field.is_relation and not f.field.null)
+
+    def _targets(self, item: Any) -> list[str]:
+        label = samples.target_of(item)
+        spec = spec_of(label) if label else None
+        return self.tokens(spec) if spec else []
+
+    def _values(self, spec: ModelSpec) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for name, item in spec.fields.items():
+            if item.policy == "claim" or name in spec.blobs or getattr(item.field, "auto_now_add", False):
+                continue
+            if _decides_scope(spec, item):
+                values[name] = conf.farm()
+                continue
+            if item.field.is_relation:
+                values[name] = self._reference(item)
+            elif not item.field.has_default() or item.policy in ("set", "map") or self.random.random() < 0.3:
+                values[name] = samples.value(item, self.random)
+        return values
+
+    def _reference(self, item: Any) -> Any:
+        targets = self._targets(item)
+        if not targets or (item.field.null and self.random.random() < 0.5):
+            return None
+        return self.random.choice(targets)
+
+    def change(self, instance: Any) -> list[str]:
+        """Change one or two fields of ``instance``; return their names."""
+        spec = spec_of(type(instance)._meta.label_lower)
+        assert spec is not None
+        names = [n for n, f in spec.fields.items() if self._may_change(spec, n, f)]
+        chosen = self.random.sample(names, min(len(names), self.random.choice((1, 1, 2))))
+        for name in chosen:
+            item = spec.fields[name]
+            if item.field.is_relation:
+                found = self._reference(item)
+                if found is not None or item.field.null:
+                    setattr(instance, name, found)
+            else:
+                setattr(instance, name, samples.value(item, self.random, copy.deepcopy(getattr(instance, name))))
+        return chosen
+
+    def _may_change(self, spec: ModelSpec, name: str, item: Any) -> bool:
+        is_automatic = getattr(item.field, "auto_now", False) or getattr(item.field, "auto_now_add", False)
+        is_free = item.policy != "claim" and name not in spec.blobs and not is_automatic
+        return is_free and not _decides_scope(spec, item)
+
+    def open(self, number: int) -> Tab | None:
+        """Open a row, to be saved later."""
+        instance = self.pick()
+        if instance is None:
+            return None
+        row = RowKey(type(instance)._meta.label_lower, instance.pk)
+        return Tab(number, instance, heads_of(row), self.random.random() < 0.5)
+
+    def save(self) -> None:
+        """Load a row, change it, save it."""
+        tab = self.open(0)
+        if tab is not None:
+            self.submit(tab)
+
+    def submit(self, tab: Tab) -> None:
+        """Change what stands in ``tab``, and save that."""
+        shown = tab.instance
+        spec = spec_of(type(shown)._meta.label_lower)
+        if spec is None:
+            return
+        present = spec.model._base_manager.filter(pk=shown.pk).first()
+        if present is None:
+            self.deed.what.append(f"finds {shown.pk} gone")
+            return
+        base = {name: copy.deepcopy(shown.__dict__.get(name)) for name in spec.fields}
+        changed = self.change(shown)
+        target = self._through_form(shown, present, base) if tab.is_form else shown
+        for name in changed:
+            self._intend(spec, spec.fields[name], target, base[name], present, tab)
+        target.save()
+        self.deed.what.append(f"saves {spec.label} {shown.pk} {','.join(changed)}{' by a form' if tab.is_form else ''}")
+
+    def _through_form(self, shown: Any, present: Any, base: dict[str, Any]) -> Any:
+        """As a form does: only what was changed in it is written, and what it showed is said to have been seen."""
+        for name, saw in base.items():
+            if shown.__dict__.get(name) != saw:
+                present.see(name, saw)
+                setattr(present, name, copy.deepcopy(getattr(shown, name)))
+        return present
+
+    def _intend(self, spec: ModelSpec, item: Any, target: Any, saw: Any, present: Any, tab: Tab) -> None:
+        row = RowKey(spec.label, target.pk)
+        was = spec.model._base_manager.filter(pk=target.pk).values_list(item.name, flat=True).first()
+        wants = copy.deepcopy(getattr(target, item.name))
+        self.deed.intents.append(Intent(row, item.name, item.to_json(saw), item.to_json(was), item.to_json(wants), tab.heads))
+
+    def update(self) -> None:
+        """Set a field of some rows by one statement."""
+        instance = self.pick()
+        if instance is None:
+            return
+        spec = spec_of(type(instance)._meta.label_lower)
+        assert spec is not None
+        tokens = self.random.sample(self.tokens(spec), 1) if self.random.random() < 0.6 else self.tokens(spec)
+        changed = self.change(instance)[:1]
+        for name in changed:
+            item, wants = spec.fields[name], getattr(instance, name)
+            for token in tokens:
+                was = item.to_json(spec.model._base_manager.filter(pk=token).values_list(name, flat=True)[0])
+                row = RowKey(spec.label, token)
+                intent = Intent(row, name, was, was, item.to_json(copy.deepcopy(wants)), heads_of(row), is_statement=True)
+                self.deed.intents.append(intent)
+            spec.model._base_manager.filter(pk__in=tokens).update(**{name: wants})
+            self.deed.what.append(f"updates {name} of {len(tokens)} {spec.label}")
+
+    def delete(self) -> None:
+        """Delete a row with what is part of it, where nothing protects it."""
+        instance = self.pick(is_editable=True)
+        if instance is None:
+            return
+        try:
+            with transaction.atomic():
+                _, found = instance.delete()
+        except ProtectedError:
+            self.deed.what.append(f"may not delete {instance.pk}")
+            return
+        self.deed.deleted.append(RowKey(type(instance)._meta.label_lower, instance.pk))
+        self.deed.what.append(f"deletes {type(instance)._meta.label_lower} {instance.pk}: {sum(found.values())} rows")
+
+    def several(self) -> None:
+        """Do some things in one transaction."""
+        for _ in range(self.random.randint(2, 3)):
+            self.random.choice((self.create, self.save, self.update))()
+
+
+def _decides_scope(spec: ModelSpec, item: FieldSpec) -> bool:
+    """Whether the program fills ``item`` by itself, to say which farm a row belongs to."""
+    return spec.scope is not registry._everybody and not item.field.editable and not item.field.is_relation
+
+
+ACTS: dict[str, Callable[[Editor], Any]] = {
+    "create": lambda editor: editor.create(),
+    "save": lambda editor: editor.save(),
+    "update": lambda editor: editor.update(),
+    "delete": lambda editor: editor.delete(),
+    "several": lambda editor: editor.several(),
+}

@@ -1,0 +1,139 @@
+"""The witness outside: what was acknowledged, by whom, over what; and whether each write said what its author had seen.
+
+It reads changesets and nothing else of the program's state, so that a mistake there is not repeated here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from sync.core.changeset import Changeset
+from sync.registers import RowKey
+from sync.registry import FieldSpec, spec_of
+from sync.simulator.edits import Deed, Intent
+
+
+class Said(NamedTuple):
+    """One write: its value, the dots that it overwrote."""
+
+    value: Any
+    over: frozenset[bytes]
+    latest: bool
+
+
+Place = tuple[RowKey, str]  # a row, a key of it
+
+
+class WrongError(AssertionError):
+    """A promise was broken."""
+
+
+@dataclass
+class Ledger:
+    """``acknowledged``: dot -> number of the step; ``forged``: made by somebody who stole a key; ``lost``: gone with a disk;
+    ``judged``: names whose changesets a change of the trusted list may have taken out of the count."""
+
+    acknowledged: dict[bytes, int] = field(default_factory=dict)
+    forged: set[bytes] = field(default_factory=set)
+    lost: set[bytes] = field(default_factory=set)
+    judged: set[str] = field(default_factory=set)
+    changesets: dict[bytes, Changeset] = field(default_factory=dict)
+    writes: dict[bytes, dict[Place, Said]] = field(default_factory=dict)
+
+    def learn(self, changesets: Iterable[Changeset]) -> None:
+        """Read what changesets say, once each."""
+        for changeset in changesets:
+            if changeset.dot not in self.changesets:
+                self.changesets[changeset.dot] = changeset
+                self.writes[changeset.dot] = dict(_writes(changeset))
+
+    def acknowledge(self, step: int, changesets: Iterable[Changeset]) -> None:
+        """Note that the program has taken ``changesets`` of somebody and said so."""
+        for changeset in changesets:
+            self.learn([changeset])
+            self.acknowledged[changeset.dot] = step
+
+    def ancestors(self, place: Place, dots: Iterable[bytes]) -> set[bytes]:
+        """Return ``dots`` and what they overwrote, and so on."""
+        found: set[bytes] = set()
+        level = set(dots)
+        while level:
+            found |= level
+            said = [self.writes.get(dot, {}).get(place) for dot in level]
+            level = {dot for item in said if item is not None for dot in item.over} - found
+        return found
+
+    def check(self, deed: Deed, made: Iterable[Changeset]) -> None:
+        """Raise WrongError unless ``made`` says all that was done, over just what its author had seen."""
+        new: dict[Place, Said] = {}
+        for changeset in made:
+            new.update(self.writes[changeset.dot])
+        for intents in _by_field(deed.intents):
+            spec = spec_of(intents[0].row.model)
+            if spec is None or intents[0].name not in spec.fields:
+                continue
+            for key, wants, saw in _expected(spec.fields[intents[0].name], intents[0], intents[-1]):
+                place = (intents[0].row, key)
+                if place not in new:
+                    raise WrongError(f"{place[0].token} {key}: {wants!r} was acknowledged and not written")
+                if new[place].value != wants:
+                    raise WrongError(f"{place[0].token} {key}: {new[place].value!r} was written, not {wants!r}")
+                if len(intents) == 1 and place[0] not in deed.made:
+                    self._check_over(place, new[place], intents[0], saw, spec.fields[intents[0].name])
+
+    def _check_over(self, place: Place, said: Said, intent: Intent, saw: Any, field: FieldSpec) -> None:
+        heads = intent.heads.get(place[1], frozenset())
+        if intent.is_statement:
+            if not heads <= said.over:
+                raise WrongError(f"{place[0].token} {place[1]}: a statement left a head that it had before it")
+            return
+        if field.policy == "set" and said.value:
+            return  # an addition overwrites whatever is known
+        for dot in said.over - self.ancestors(place, heads):
+            if self._value(dot, place) != saw:
+                raise WrongError(f"{place[0].token} {place[1]}: {dot.hex()[:8]} was overwritten and never seen by the author")
+        values = {repr(self._value(dot, place)) for dot in heads}
+        for dot in said.over & heads:
+            if len(values) > 1 and field.policy != "text" and self._value(dot, place) != saw:
+                raise WrongError(f"{place[0].token} {place[1]}: a sibling was overwritten that was not shown")
+
+    def _value(self, dot: bytes, place: Place) -> Any:
+        said = self.writes.get(dot, {}).get(place)
+        return said.value if said is not None else None
+
+
+def _writes(changeset: Changeset) -> Iterator[tuple[Place, Said]]:
+    refs = changeset.refs()
+    for op in changeset.head.ops:
+        for write in op.writes:
+            try:
+                value = changeset.value(write)
+            except KeyError:
+                value = None
+            over = frozenset(refs[index] for index in write.over)
+            yield (RowKey(op.model, op.token), write.key), Said(value, over, write.latest)
+
+
+def _by_field(intents: Iterable[Intent]) -> list[list[Intent]]:
+    found: dict[tuple[RowKey, str], list[Intent]] = {}
+    for intent in intents:
+        found.setdefault((intent.row, intent.name), []).append(intent)
+    return list(found.values())
+
+
+def _expected(field: FieldSpec, first: Intent, last: Intent) -> Iterator[tuple[str, Any, Any]]:
+    """Yield key, value, and what the author saw, of every write that must have been made."""
+    saw, was, wants = first.saw, first.was, last.wants
+    if field.policy == "set":
+        base, old, new = (set(item or ()) for item in (saw, was, wants))
+        for element in sorted((new ^ base) & (new ^ old)):
+            yield f"{field.name}/{element}", element in new, element in base
+    elif field.policy == "map":
+        shown, stored, given = (dict(item or {}) for item in (saw, was, wants))
+        for key in sorted(shown.keys() | given.keys()):
+            if given.get(key) not in (shown.get(key), stored.get(key)):
+                yield f"{field.name}/{key}", given.get(key), shown.get(key)
+    elif wants not in (saw, was):
+        yield field.name, wants, saw

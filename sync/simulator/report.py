@@ -1,0 +1,19 @@
+"""What a failed run says to people: the seed, what was wrong, what happened, and the shortest script that shows it."""
+
+from __future__ import annotations
+
+from sync.simulator.runs import Outcome
+
+
+def describe(outcome: Outcome) -> str:
+    """Return all that is needed to see the failure again."""
+    lines = [
+        f"seed {outcome.script.seed} fails: {outcome.error.strip()}",
+        "",
+        "what happened:",
+        *(f"  {line}" for line in outcome.trace),
+        "",
+        "the shortest script (manage.py sync_simulate --script FILE runs it again):",
+        outcome.script.encode(),
+    ]
+    return "\n".join(lines)

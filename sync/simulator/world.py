@@ -1,0 +1,137 @@
+"""A site in one process: replicas that know and trust each other, the network between them, the witness, and what happened."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from django.db import connection
+
+from sync import jobs, log, sweep, trust_admin
+from sync.core.changeset import Changeset
+from sync.core.policy import Verb
+from sync.models import Entry
+from sync.simulator import schema
+from sync.simulator.chance import Chance
+from sync.simulator.edits import Tab
+from sync.simulator.ledger import Ledger
+from sync.simulator.network import Line, Network
+from sync.simulator.replica import Replica
+from sync.simulator.script import Script
+
+
+class World:
+    """``replicas`` by label; ``trace`` has a line for all that happened; ``tally`` counts steps and faults by kind."""
+
+    def __init__(self, stores: Any, script: Script) -> None:
+        self.stores, self.script = stores, script
+        self.folder = Path(tempfile.mkdtemp(prefix="edgecms-simulated-"))
+        self.chance, self.ledger = Chance(), Ledger()
+        self.trace: list[str] = []
+        self.tally: Counter[str] = Counter()
+        self.tabs: dict[str, list[Tab]] = {}
+        self.applied: dict[str, set[bytes]] = {}
+        self.wakes: list[tuple[str, str]] = []
+        self.network = Network(self.tally)
+        self.network.find = self.find
+        self.network.caller = lambda: self.stack[-1]
+        self.stack: list[Replica] = []
+        self.replicas: dict[str, Replica] = {}
+
+    def say(self, text: str) -> None:
+        """Add a line to the trace."""
+        self.trace.append(text)
+
+    def find(self, name: str) -> Replica | None:
+        """Return who answers at the address of ``name``: of several under one name, any."""
+        found = [replica for replica in self.replicas.values() if replica.name == name]
+        return self.chance.random.choice(found) if len(found) > 1 else found[0] if found else None
+
+    @contextmanager
+    def at(self, replica: Replica) -> Iterator[Replica]:
+        """Be ``replica`` within."""
+        self.stack.append(replica)
+        try:
+            with replica.here():
+                yield replica
+        finally:
+            self.stack.pop()
+
+    @contextmanager
+    def running(self) -> Iterator[World]:
+        """Let time, randomness, network and queue be those of this world; afterwards nothing of it is left."""
+        line = type("WorldLine", (Line,), {"network": self.network})
+        with ExitStack() as stack:
+            stack.enter_context(self.chance.rules())
+            stack.enter_context(schema.by_release())
+            stack.enter_context(patch.object(sweep, "Peer", line))
+            stack.enter_context(patch.object(jobs, "wake", self._wake))
+            try:
+                self._found()
+                yield self
+            finally:
+                for replica in self.replicas.values():
+                    self.stores.release(replica.database)
+                shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _wake(self, peer: str = "") -> None:
+        if self.stack:
+            self.wakes = [*self.wakes[-20:], (self.stack[-1].label, peer)]
+
+    def _found(self) -> None:
+        """Bring up the site: always the same for one cast, so that its databases are made once and copied afterwards."""
+        images = self.stores.sites.get(self.script.places)
+        for number, place in enumerate(self.script.places):
+            database = self.stores.open(images[number] if images else None)
+            self.add(Replica(place, self.folder, database, self.chance))
+        if images is None:
+            self._introduce()
+            images = [self.stores.take(replica.database) for replica in self.replicas.values()]
+            self.stores.sites[self.script.places] = images
+        self.wakes.clear()
+
+    def _introduce(self) -> None:
+        """The first master enters everybody, everybody pins it and fetches the list."""
+        root, *others = self.replicas.values()
+        with self.at(root):
+            for other in others:
+                trust_admin.trust(other.name, other.place.role, other.place.farm, other.url, other.public_text)
+        for other in others:
+            with self.at(other):
+                trust_admin.trust(root.name, root.place.role, "", root.url, root.public_text, is_root=True)
+                sweep.exchange_with(sweep.peer_named(root.name, Verb.PULL), {Verb.PULL})
+
+    def add(self, replica: Replica) -> Replica:
+        """Let one more replica take part."""
+        self.replicas[replica.label] = replica
+        return replica
+
+    def place(self, number: int) -> Replica:
+        """Return the replica at a place of the script."""
+        replicas = list(self.replicas.values())
+        return replicas[number % len(replicas)]
+
+
+def position() -> int:
+    """Return the end of the log here."""
+    return Entry.objects.order_by("-position").values_list("position", flat=True).first() or 0
+
+
+def since(start: int) -> list[Changeset]:
+    """Return the changesets that came into the log here after ``start``."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT dot FROM {log.ENTRY} WHERE position > %s ORDER BY position", [start])  # noqa: S608
+        dots = [bytes(dot) for (dot,) in cursor.fetchall()]
+    found = log.changesets(dots)
+    return [found[dot] for dot in dots]
+
+
+def everything() -> dict[bytes, tuple[int, Changeset]]:
+    """Return all changesets in the log here with their states."""
+    return {entry.dot: (entry.state, changeset) for entry, changeset in log.scan(state=None)}
