@@ -11,6 +11,7 @@ from django.db import transaction
 from sync import capture, claims, conf, incarnation, keys, local, log, pending, signals
 from sync.core import signing, wire
 from sync.core.changeset import ChainKey, Changeset, Head, Op, Write, decode, detach, encode
+from sync.core.clock import ZERO, Timestamp
 from sync.core.errors import TooLargeError
 from sync.difference import Change, RowChange, row_change
 from sync.fold import fold
@@ -19,6 +20,7 @@ from sync.project import project
 from sync.rebuild import rename
 from sync.registers import Batch, RowKey, Slot
 from sync.registry import spec
+from sync.sight import Sight
 from sync.values import Values
 
 SCHEMA = "1"
@@ -47,7 +49,7 @@ class Draft:
 def flush(using: str) -> None:
     """Make the changesets of the open transaction. Called by the database backends, just before the commit."""
     held = pending.of(using)
-    before, seen = dict(held.before), dict(held.seen)
+    before, seen, shown, session = dict(held.before), dict(held.seen), dict(held.shown), held.session
     held.clear()
     after = capture.current_values(using, before)
     found = [
@@ -61,12 +63,15 @@ def flush(using: str) -> None:
     own = incarnation.ensure()
     batch, values = Batch(), Values()
     batch.load(_key(row) for row in rows)
+    sight = Sight({RowKey(model._meta.label_lower, token): each for (model, token), each in shown.items()}, session, values)
+    rows = [sight.without_overtaken(_key(row), row) for row in rows]
     drafts: dict[str, Draft] = {}
     for row in rows:
         scope = _scope(row, batch)
-        _draft_row(drafts.setdefault(scope, Draft()), row, batch.slot(_key(row), scope), values)
-    made = [make(scope, draft, own) for scope, draft in sorted(drafts.items()) if draft.ops]
+        _draft_row(drafts.setdefault(scope, Draft()), row, batch.slot(_key(row), scope), values, sight)
+    made = [make(scope, draft, own, sight.clock) for scope, draft in sorted(drafts.items()) if draft.ops]
     _apply(batch, rows, made)
+    sight.remember(made)
 
 
 def _key(row: RowChange) -> RowKey:
@@ -78,13 +83,18 @@ def _scope(row: RowChange, batch: Batch) -> str:
     return slot.scope if slot else row.model.scope(row.after or row.before or {})
 
 
-def _draft_row(draft: Draft, row: RowChange, slot: Slot, values: Values) -> None:
+def _draft_row(draft: Draft, row: RowChange, slot: Slot, values: Values, sight: Sight) -> None:
     if row.after is None:
-        draft.ops.append(Op(row.model.label, row.token, [], draft.index(slot.row.dots())))
+        seen = sight.deletion(_key(row), slot)
+        draft.ops.append(Op(row.model.label, row.token, [], draft.index(slot.row.dots() if seen is None else seen)))
         return
     writes = [
         draft.write(
-            change.field.name, change.element, change.value, _over(row, change, slot, values), change.field.policy == "latest"
+            change.field.name,
+            change.element,
+            change.value,
+            _over(row, change, slot, values, sight),
+            change.field.policy == "latest",
         )
         for change in row.changes
     ]
@@ -92,12 +102,17 @@ def _draft_row(draft: Draft, row: RowChange, slot: Slot, values: Values) -> None
         draft.ops.append(Op(row.model.label, row.token, writes))
 
 
-def _over(row: RowChange, change: Change, slot: Slot, values: Values) -> list[bytes]:
-    """Return the writes that the author had seen: the heads that say what was shown, or their ancestors that do."""
+def _over(row: RowChange, change: Change, slot: Slot, values: Values, sight: Sight) -> list[bytes]:
+    """Return the writes that the author had seen: those that a form had shown, the heads that say what was shown, or their
+    ancestors that do."""
     heads = slot.row.heads.get(change.key, ())
     if row.before is None:
         return [*heads, *slot.row.deletes]
-    if not heads or change.saw_all or (len(heads) == 1 and not change.is_stale):
+    if not heads or change.saw_all or change.field.policy == "latest":
+        return list(heads)
+    if (shown := sight.over(_key(row), change.key, slot)) is not None:
+        return shown
+    if len(heads) == 1 and not change.is_stale:
         return list(heads)
     return _saying(change.saw, _key(row), change, heads, values)
 
@@ -120,15 +135,15 @@ def _said(values: Values, row: RowKey, change: Change, dot: bytes) -> Any:
     return change.field.to_json(change.field.from_json(value)) if change.element is None else value
 
 
-def make(scope: str, draft: Draft, own: Local) -> Changeset:
-    """Return the next changeset of this replica's chain for ``scope``, signed and in the log.
+def make(scope: str, draft: Draft, own: Local, after: Timestamp = ZERO) -> Changeset:
+    """Return the next changeset of this replica's chain for ``scope``, later than ``after``, signed and in the log.
 
     ``own`` is the row of this replica, as ``incarnation.ensure`` returns it.
     """
     key = ChainKey(conf.name(), own.incarnation, scope)
     chain = log.chain(key, keys.public_text())
     tip = Tip.objects.filter(chain=chain).order_by("-seq").first()
-    stamp = local.clock_of(own).next(local.wall_ms())
+    stamp = local.clock_of(own).merge(after).next(local.wall_ms())
     head = Head(
         **key._asdict(),
         seq=tip.seq + 1 if tip else 1,
@@ -166,6 +181,7 @@ def _apply(batch: Batch, rows: Sequence[RowChange], made: Sequence[Changeset]) -
         slot = batch.slots[_key(row)]
         slot.changed = {key for name in row.restore for key in _keys(slot, name)}
         slot.alive = row.after is not None
+        slot.dirty = slot.dirty or bool(row.restore)
     batch.settle()
     rename(batch, claims.note(made) | _misnamed(rows))
     project(batch, Values(made))

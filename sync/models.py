@@ -167,3 +167,12 @@ class Nonce(models.Model):
 
     nonce = models.CharField(primary_key=True, max_length=100)
     expires = models.DateTimeField(db_index=True)
+
+
+class Written(models.Model):
+    """A changeset that a form has written, remembered for a day: what it sends later has seen it. See ``sync.versions``."""
+
+    session = models.CharField(max_length=32, db_index=True)
+    dot = models.BinaryField(max_length=16)
+    counter = models.IntegerField()
+    made = models.DateTimeField(db_index=True)

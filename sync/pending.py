@@ -5,15 +5,18 @@ Rows are named by model class and token here, since this module stands below tho
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connections, models
 
+from sync.core.clock import Timestamp
+
 Values = dict[str, Any]
+Heads = Mapping[str, tuple[bytes, ...]]  # the dots of the writes that stand in each register of a row, by its key
 Place = tuple[type[models.Model], str]  # a row of a replicated table: concrete model, token
 
 author: ContextVar[str] = ContextVar("author", default="")
@@ -29,17 +32,39 @@ def written_by(name: str) -> Iterator[None]:
         author.reset(before)
 
 
+class Shown(NamedTuple):
+    """What the form that writes a row had been shown of it: the heads, where they concern the fields ``fields``."""
+
+    heads: Heads
+    fields: frozenset[str]
+
+
+class Session(NamedTuple):
+    """The form that writes: its name, how many times it was sent before, and the clock when it was opened."""
+
+    id: str
+    counter: int
+    clock: Timestamp
+
+
 @dataclass(slots=True)
 class Pending:
-    """Rows as they were before this transaction (None: not there), and the values that their authors had loaded."""
+    """Rows as they were before this transaction (None: not there), and the values that their authors had loaded.
+
+    ``shown`` and ``session`` say more where a form writes: see ``sync.versions``.
+    """
 
     before: dict[Place, Values | None] = field(default_factory=dict)
     seen: dict[Place, Values] = field(default_factory=dict)
+    shown: dict[Place, Shown] = field(default_factory=dict)
+    session: Session | None = None
 
     def clear(self) -> None:
         """Forget everything: the transaction has ended."""
         self.before.clear()
         self.seen.clear()
+        self.shown.clear()
+        self.session = None
 
 
 def of(using: str) -> Pending:

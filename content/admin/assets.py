@@ -16,13 +16,15 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from content import uploads
+from content.admin.versions import CarriesVersions
 from content.forms.fields import LineField
+from content.forms.versioned import VersionedForm
 from content.models import Asset
 
 PAGE_SIZE = 24  # pictures in one page of the chooser
 
 
-class AssetForm(forms.ModelForm):
+class AssetForm(VersionedForm):
     """An asset and its file. The file of an existing asset never changes: pages were published with it."""
 
     title = LineField(max_length=200, required=False, help_text="Taken from the file's name where it is empty.")
@@ -45,7 +47,7 @@ class AssetForm(forms.ModelForm):
 
 
 @admin.register(Asset)
-class AssetAdmin(admin.ModelAdmin):
+class AssetAdmin(CarriesVersions, admin.ModelAdmin):
     """Pictures and files."""
 
     form = AssetForm
@@ -66,9 +68,8 @@ class AssetAdmin(admin.ModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: Asset, form: AssetForm, change: bool) -> None:
         if not change:
-            uploads.fill(obj, form.cleaned_data["file"]).save(force_insert=True)
-        elif form.changed_data:
-            obj.save(update_fields=form.changed_data)
+            uploads.fill(obj, form.cleaned_data["file"])
+        super().save_model(request, obj, form, change)
 
     @admin.display(description="")
     def thumbnail(self, asset: Asset) -> SafeString:

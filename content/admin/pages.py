@@ -21,14 +21,17 @@ from content.admin.addresses import SluggedAddresses, editor_address
 from content.admin.blocks import INLINES
 from content.admin.filters import StateFilter, state_of
 from content.admin.preview import Previews
+from content.admin.versions import CarriesVersions
 from content.editor.absent import follow
 from content.editor.formsets import BlockFormSet
+from content.editor.loaded import loaded, versions_of
 from content.editor.saving import save_blocks
 from content.forms.page import PageForm
 from content.forms.stale import MERGED
 from content.models import Page, Section
 from content.permissions import PUBLISH
 from content.publishing import publish, snapshot, unpublish
+from sync.versions import Versions
 
 SCRIPTS = ("add", "arrange", "chooser", "chips", "grid", "keys", "mistakes", "preview")
 STATES = {"draft": "Draft", "published": "Published", "changed": "Changed since"}
@@ -48,7 +51,7 @@ def public_address(page: Page) -> str:
 
 
 @admin.register(Page)
-class PageAdmin(SluggedAddresses, Previews, ContentEditor):
+class PageAdmin(SluggedAddresses, Previews, CarriesVersions, ContentEditor):
     """Pages at ``/admin/content-editor/page/<slug>``."""
 
     form = PageForm
@@ -172,6 +175,9 @@ class PageAdmin(SluggedAddresses, Previews, ContentEditor):
         context = {"is_nav_sidebar_enabled": False, "may_publish": self.has_publish_permission(request)}
         return super().changeform_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
+    def versions_of(self, token: str) -> Versions:
+        return versions_of(token)
+
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
         page = kwargs.get("obj")
         if page:
@@ -208,13 +214,15 @@ class PageAdmin(SluggedAddresses, Previews, ContentEditor):
     def save_model(self, request: HttpRequest, obj: Page, form: PageForm, change: bool) -> None:
         form.settle()
         if not change:
+            form.admit_what_was_seen()
             obj.save(force_insert=True)
 
     def save_related(self, request: HttpRequest, form: PageForm, formsets: list[Any], change: bool) -> None:
         blocks = [formset for formset in formsets if isinstance(formset, BlockFormSet)]
         wrote = save_blocks(form.instance, blocks)
         fields = form.stored_fields()
-        form.instance.__dict__["_untouched"] = change and not wrote and not fields
+        versions = loaded(form.instance).versions
+        form.instance.__dict__["_untouched"] = change and not (wrote or fields or (versions and versions.is_resent))
         if change and (wrote or fields):
             form.admit_what_was_seen()
             form.instance.save(update_fields=[*fields, "updated"])

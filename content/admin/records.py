@@ -8,18 +8,29 @@ from typing import Any
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
-from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from content.admin.versions import CarriesVersions
 from content.editor.absent import follow
+from content.forms.fields import LineField, TextField
+from content.forms.versioned import VersionedForm
 from content.models import Publication, Redirect, Section, Submission
 
 
+class SectionForm(VersionedForm):
+    """A part of the site."""
+
+    title = LineField(max_length=200)
+    description = TextField(required=False)
+
+
 @admin.register(Section)
-class SectionAdmin(admin.ModelAdmin):
+class SectionAdmin(CarriesVersions, admin.ModelAdmin):
     """Parts of the site."""
+
+    form = SectionForm
 
     list_display = ("title", "slug", "ordering")
     list_editable = ("ordering",)
@@ -27,14 +38,8 @@ class SectionAdmin(admin.ModelAdmin):
     readonly_fields = ("slug",)
     view_on_site = False
 
-    def save_model(self, request: HttpRequest, obj: Section, form: ModelForm, change: bool) -> None:
-        if not change:
-            super().save_model(request, obj, form, change)
-        elif form.changed_data:
-            obj.save(update_fields=form.changed_data)
 
-
-class RedirectForm(ModelForm):
+class RedirectForm(VersionedForm):
     """A former address, as it is stored."""
 
     def clean_path(self) -> str:
@@ -46,7 +51,7 @@ class RedirectForm(ModelForm):
 
 
 @admin.register(Redirect)
-class RedirectAdmin(admin.ModelAdmin):
+class RedirectAdmin(CarriesVersions, admin.ModelAdmin):
     """Former addresses."""
 
     form = RedirectForm

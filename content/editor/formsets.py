@@ -10,8 +10,10 @@ from django.forms.models import BaseInlineFormSet
 from content.editor.loaded import loaded
 from content.forms.blocks import BlockForm
 from content.models import Block
+from sync.versions import is_known, row_key
 
 GONE = "This block was deleted elsewhere. Copy what you need of it, then delete it here too."
+NEW = "+"  # what the name begins with that the scripts give a new block, so that it is one block however often it is sent
 
 
 class BlockFormSet(BaseInlineFormSet):
@@ -34,6 +36,19 @@ class BlockFormSet(BaseInlineFormSet):
             self._blocks: list[Block] = [block for block in loaded(self.instance).blocks if block.type == self.kind()]
         return self._blocks
 
+    def _construct_form(self, i: int, **kwargs: Any) -> Any:
+        """Give new blocks the keys that this form gave them when it was sent before; those are stored, if it was."""
+        versions = loaded(self.instance).versions
+        if not self.is_bound or versions is None or i < self.initial_form_count():
+            return super()._construct_form(i, **kwargs)  # type: ignore[misc]
+        name = str(self.data.get(f"{self.add_prefix(i)}-token") or "")
+        token = versions.token_for(name if name.startswith(NEW) else self.add_prefix(i))
+        stored = self._existing_object(token) if versions.is_resent else None  # type: ignore[attr-defined]
+        kind: Any = self.model
+        form: Any = super()._construct_form(i, instance=stored or kind(token=token), **kwargs)  # type: ignore[misc]
+        form.is_resent = stored is not None
+        return form
+
     def add_fields(self, form: Any, index: int | None) -> None:
         token = self.instance.token
         super().add_fields(form, index)
@@ -51,7 +66,7 @@ class BlockFormSet(BaseInlineFormSet):
         """Check that blocks are still here, and newly chosen pictures too, all of them by one query."""
         super().clean()
         for form in self.live_forms():
-            if form.is_new and getattr(form, "cleaned_data", {}).get("token"):
+            if form.is_new and self._is_gone(form):
                 form.add_error(None, GONE)
         chosen = [form for form in self.live_forms() if "asset" in form.changed_data]
         tokens = {form.cleaned_data.get("asset") or "" for form in chosen if hasattr(form, "cleaned_data")}
@@ -61,6 +76,14 @@ class BlockFormSet(BaseInlineFormSet):
             token = getattr(form, "cleaned_data", {}).get("asset")
             if token and token not in known.assets:
                 form.add_error("asset", "This picture is gone. Choose another one.")
+
+    def _is_gone(self, form: BlockForm) -> bool:
+        """Whether the block that a form without one speaks of was stored once."""
+        name = getattr(form, "cleaned_data", {}).get("token", "")
+        versions = loaded(self.instance).versions
+        if name and not name.startswith(NEW):
+            return True
+        return versions is not None and versions.is_resent and is_known(row_key(Block, form.instance.token))
 
     def live_forms(self) -> list[BlockForm]:
         """Return the forms of blocks that stay or come."""

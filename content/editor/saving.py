@@ -8,8 +8,10 @@ from typing import Any
 
 from content.editor.arrange import arrange
 from content.editor.formsets import BlockFormSet
+from content.editor.loaded import loaded
 from content.forms.blocks import BlockForm
 from content.models import Block, Page
+from sync.versions import Versions
 
 
 def in_form_order(formsets: Iterable[BlockFormSet]) -> list[BlockForm]:
@@ -18,7 +20,7 @@ def in_form_order(formsets: Iterable[BlockFormSet]) -> list[BlockForm]:
     Where no stored block was moved in the form, they stand as they are stored now, which may be another order than the form's.
     """
     forms = [form for formset in formsets for form in formset.live_forms()]
-    moved = any("ordering" in form.changed_data for form in forms if not form.is_new)
+    moved = any("ordering" in form.changed_data for form in forms if not (form.is_new or form.is_resent))
     last = 1 << 31  # a block without a number comes last
 
     def place(form: BlockForm) -> tuple[int, bool]:
@@ -36,7 +38,7 @@ def save_blocks(page: Page, formsets: list[BlockFormSet]) -> bool:
     """
     for formset in formsets:
         formset.new_objects, formset.changed_objects, formset.deleted_objects = [], [], []
-    deleted = _delete(formsets)
+    deleted = _delete(page, formsets)
     forms = in_form_order(formsets)
     for form in forms:
         form.settle()
@@ -49,7 +51,7 @@ def save_blocks(page: Page, formsets: list[BlockFormSet]) -> bool:
         if form.is_new:
             new.append(_new_block(page, form, values))
             home[id(form)].new_objects.append(new[-1])
-        elif differing := _apply(form, values):
+        elif differing := _apply(form, values, loaded(page).versions):
             changed[differing].append(form.instance)
             home[id(form)].changed_objects.append((form.instance, list(differing)))
     Block.objects.bulk_create(new)
@@ -60,9 +62,12 @@ def save_blocks(page: Page, formsets: list[BlockFormSet]) -> bool:
     return bool(deleted or new or changed)
 
 
-def _delete(formsets: list[BlockFormSet]) -> bool:
+def _delete(page: Page, formsets: list[BlockFormSet]) -> bool:
     for formset in formsets:
-        formset.deleted_objects = [form.instance for form in formset.deleted_forms if not form.instance._state.adding]
+        stored: list[Any] = [form for form in formset.deleted_forms if not form.instance._state.adding]
+        for form in stored:
+            form.admit_what_was_seen(loaded(page).versions)
+        formset.deleted_objects = [form.instance for form in stored]
     tokens = [block.token for formset in formsets for block in formset.deleted_objects]
     if tokens:
         Block.objects.filter(token__in=tokens).delete()
@@ -77,11 +82,11 @@ def _new_block(page: Page, form: BlockForm, values: dict[str, Any]) -> Block:
     return Block(token=form.instance.token, parent=page, type=form.kind, **values)
 
 
-def _apply(form: BlockForm, values: dict[str, Any]) -> tuple[str, ...]:
+def _apply(form: BlockForm, values: dict[str, Any], versions: Versions | None) -> tuple[str, ...]:
     """Put ``values`` into the block of ``form`` and return the names of the fields that were another."""
     block = form.instance
     differing = tuple(name for name, value in values.items() if getattr(block, name) != value)
-    form.admit_what_was_seen()
+    form.admit_what_was_seen(versions)
     for name in differing:
         setattr(block, name, values[name])
     return differing

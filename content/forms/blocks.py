@@ -13,6 +13,7 @@ from content.forms.fields import BRIEF, LISTS, LineField, PictureField, ProseFie
 from content.forms.stale import CarriesLoadedValues
 from content.forms.widgets import AssetChooser
 from content.models import Block
+from sync.versions import Versions
 
 
 class BlockForm(CarriesLoadedValues):
@@ -29,6 +30,8 @@ class BlockForm(CarriesLoadedValues):
     class Meta:
         model = Block
         fields: ClassVar[list[str]] = ["region", "ordering"]
+
+    is_resent = False  # a new block of a form that was sent before, and stored then
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -68,10 +71,12 @@ class BlockForm(CarriesLoadedValues):
         changed = set(self.changed_data)
         return {**self.instance.data, **{key: self.cleaned_data[key] for key in self.data_keys if key in changed}}
 
-    def admit_what_was_seen(self) -> None:
-        """Tell the instance which data its author had before him, where that is stored no more. Called before a save."""
+    def admit_what_was_seen(self, versions: Versions | None) -> None:
+        """Tell which data and which ``versions`` its author had before him. Called before the block is written or deleted."""
         if old := self.overtaken():
             self.instance.see("data", {**self.instance.data, **old})
+        if versions:
+            versions.see(self.instance, ["data", "region"])
 
     def settle(self) -> None:
         """Store what the block refers to, before the block itself is."""

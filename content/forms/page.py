@@ -6,19 +6,20 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.db.models import Model
 from django.utils import timezone
 
 from content import uploads
 from content.editor.loaded import loaded
 from content.forms.fields import LineField, ListField, MinuteField, PictureField, TextField
-from content.forms.stale import CarriesLoadedValues
+from content.forms.versioned import VersionedForm
 from content.forms.widgets import AssetChooser
 from content.models import Page
 
 
-class PageForm(CarriesLoadedValues):
+class PageForm(VersionedForm):
     """Title, section, summary and the rest. ``stored_fields`` names what a save has to write."""
+
+    about: ClassVar[dict[str, str]] = {"picture": "image", "picture_upload": "image", "renew_slug": "slug"}
 
     title = LineField(max_length=200, widget=forms.Textarea(attrs={"placeholder": "Title", "rows": 1}))
     summary = TextField(required=False, widget=forms.Textarea(attrs={"rows": 2}), help_text="One or two sentences for lists.")
@@ -47,9 +48,8 @@ class PageForm(CarriesLoadedValues):
         self.initial["picture"] = self.instance.image_id or ""
         known = loaded(self.instance)
         self.fields["picture"].widget.assets = known.assets
-        if not self.instance._state.adding:
-            self.carry()
-        elif "renew_slug" in self.fields:
+        known.versions = self.shown
+        if self.is_new and "renew_slug" in self.fields:
             del self.fields["renew_slug"]
 
     @property
@@ -74,14 +74,5 @@ class PageForm(CarriesLoadedValues):
         if self.cleaned_data.get("renew_slug"):
             self.instance.renew_slug()
 
-    def admit_what_was_seen(self) -> None:
-        """Tell the instance what its author had before him, where that is stored no more. Called before the page is saved."""
-        columns = {"picture": "image_id", "section": "section_id"}
-        for name, value in self.overtaken().items():
-            key = value.pk if isinstance(value, Model) else value
-            self.instance.see(columns.get(name, name), (key or None) if name == "picture" else key)
-
-    def stored_fields(self) -> list[str]:
-        """Return the names of the model's fields that were changed here."""
-        meaning = {"picture": "image", "picture_upload": "image", "renew_slug": "slug"}
-        return list(dict.fromkeys(meaning.get(name, name) for name in self.changed_data))
+    def stored_value(self, name: str, value: Any) -> Any:
+        return (value or None) if name == "picture" else super().stored_value(name, value)

@@ -12,7 +12,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
-WITHOUT = ("token", "DELETE", "renew_slug")
+WITHOUT = ("token", "DELETE", "renew_slug", "versions", "saves")
 MERGED = ("tags",)  # a set: what both added is there, what either took away is gone
 
 

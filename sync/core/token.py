@@ -6,9 +6,11 @@ creation as DDMMYYHHMMSS. A token is text; nothing parses it for order, since cl
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 import string
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -17,17 +19,29 @@ TOKEN = re.compile(rf"({REPLICA.pattern})-([0-9]{{2}}[A-Z]{{2}})-([{CROCKFORD}]{
 MAX_LENGTH = 64
 
 
-def new_tag() -> str:
-    """Return a random tag: two digits, two letters."""
-    digits = "".join(secrets.choice(string.digits) for _ in range(2))
-    return digits + "".join(secrets.choice(string.ascii_uppercase) for _ in range(2))
+def new_tag(choose: Callable[[str], str] = secrets.choice) -> str:
+    """Return a random tag: two digits, two letters. ``choose`` picks one of the characters that it is given."""
+    digits = "".join(choose(string.digits) for _ in range(2))
+    return digits + "".join(choose(string.ascii_uppercase) for _ in range(2))
 
 
-def new_token(replica: str, now: datetime | None = None) -> str:
+def new_token(replica: str, now: datetime | None = None, choose: Callable[[str], str] = secrets.choice) -> str:
     """Return a fresh token of ``replica`` (``NODE-LOC``); ``now`` is an aware time, the present by default."""
-    random = "".join(secrets.choice(CROCKFORD) for _ in range(8))
+    random = "".join(choose(CROCKFORD) for _ in range(8))
     moment = (now or datetime.now(UTC)).astimezone(UTC)
-    return f"{replica}-{new_tag()}-{random}-{moment:%d%m%y%H%M%S}"
+    return f"{replica}-{new_tag(choose)}-{random}-{moment:%d%m%y%H%M%S}"
+
+
+def derived_token(replica: str, seed: str, now: datetime) -> str:
+    """Return the token that ``seed`` always gives, as unique as the seed: who sends a row twice makes one row of it."""
+    number = int.from_bytes(hashlib.sha256(seed.encode()).digest(), "big")
+
+    def choose(letters: str) -> str:
+        nonlocal number
+        number, place = divmod(number, len(letters))
+        return letters[place]
+
+    return new_token(replica, now, choose)
 
 
 def is_token(text: str) -> bool:

@@ -82,6 +82,8 @@ class CapturingConnection:
         pending = getattr(self, "sync_pending", None)
         if pending is not None and pending.before:
             self._flush()
+        elif pending is not None:
+            pending.clear()  # a form that changed nothing has said what it had seen all the same
         super()._commit()  # type: ignore[misc]
 
     def _flush(self) -> None:

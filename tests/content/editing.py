@@ -61,10 +61,11 @@ def address(page: Page) -> str:
 
 
 class _Fields(HTMLParser):
-    """Collects what a browser would send of the form named ``page_form``."""
+    """Collects what a browser would send of the form ``name``; None: of the one without a name that is sent by POST."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str | None) -> None:
         super().__init__()
+        self.name = name
         self.data: dict[str, str] = {}
         self.inside = False
         self.area: str | None = None
@@ -74,7 +75,7 @@ class _Fields(HTMLParser):
         values = {name: value if value is not None else "" for name, value in attrs}
         name = values.get("name", "")
         if tag == "form":
-            self.inside = values.get("id") == "page_form"
+            self.inside = values.get("id") == self.name and values.get("method") == "post"
         if not self.inside or "__prefix__" in name:
             return
         if tag == "textarea":
@@ -101,11 +102,11 @@ class _Fields(HTMLParser):
             self.data[self.area] += text
 
 
-def form_of(client: Client, where: str) -> dict[str, Any]:
-    """Open ``where`` and return its form as a browser would send it back untouched."""
+def form_of(client: Client, where: str, name: str | None = "page_form") -> dict[str, Any]:
+    """Open ``where`` and return its form ``name`` as a browser would send it back untouched."""
     response = client.get(where)
     assert response.status_code == 200, response.status_code
-    parser = _Fields()
+    parser = _Fields(name)
     parser.feed(response.content.decode())
     return parser.data
 

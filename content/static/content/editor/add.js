@@ -35,6 +35,14 @@ function buildBar(context) {
   qs(".order-machine-wrapper").after(bar)
 }
 
+// A new block gets a name of its own: however often the form is sent, it is one block. Its number may change.
+function name(row) {
+  const token = qs("input[name$='-token']", row)
+  if (token && !token.value) token.value = `+${Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(36)).join("")}`
+}
+
+document.addEventListener("formset:added", (event) => name(event.target))
+
 document.addEventListener("content-editor:ready", () => {
   const context = window.ContentEditor
   if (!context.allowChange) return

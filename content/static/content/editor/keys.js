@@ -1,4 +1,4 @@
-// Ctrl+S saves, Ctrl+Shift+P publishes (Cmd on a Mac); whoever leaves with unsaved work is asked first.
+// Ctrl+S saves, Ctrl+Shift+P publishes (Cmd on a Mac); whoever leaves with unsaved work is asked first. One save at a time.
 import { qs } from "content-editor/utils"
 
 const form = qs("#page_form")
@@ -24,8 +24,26 @@ for (const kind of ["input", "change"]) {
     unsaved = true
   })
 }
+// The form counts how often it was sent, so that of two saves the later one wins; and while one is under way there is no other.
+const PATIENCE = 60000 // milliseconds after which a save that was not answered is given up
+let sent = 0 // when the save under way began
 form.addEventListener("submit", (event) => {
-  if (event.submitter?.name !== "_preview") unsaved = false
+  if (event.submitter?.name === "_preview") return
+  if (sent && Date.now() - sent < PATIENCE) {
+    event.preventDefault()
+    return
+  }
+  if (sent) form.elements.saves.value = Number(form.elements.saves.value) + 1
+  sent = Date.now()
+  unsaved = false
+  form.setAttribute("aria-busy", "true")
+})
+// Back from the answer: this is still the form that was sent, and what it sends next is later.
+window.addEventListener("pageshow", (event) => {
+  if (!event.persisted || !sent) return
+  form.elements.saves.value = Number(form.elements.saves.value) + 1
+  sent = 0
+  form.removeAttribute("aria-busy")
 })
 window.addEventListener("beforeunload", (event) => {
   if (unsaved) event.preventDefault()

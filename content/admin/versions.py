@@ -1,0 +1,72 @@
+"""What the admin of a replicated model shares: its forms carry the versions of the row, and a deletion is of what was shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+
+from content.forms.versioned import ROW, VersionedForm, carried
+from sync import local
+from sync.versions import Versions, row_key
+
+CHANGED = "This was changed while the question was open. Look at it again before you delete it."
+
+
+class CarriesVersions:
+    """Mixin of a ModelAdmin whose ``form`` is a VersionedForm."""
+
+    def versions_of(self: Any, token: str) -> Versions:
+        """Return the versions of all that the form of the row ``token`` shows."""
+        return Versions.read([row_key(self.model, token)])
+
+    def get_object(self: Any, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        # The versions are read before the row: what comes between the two is shown, and counts as not seen.
+        shown = self.versions_of(object_id) if request.method == "GET" else None
+        row = super().get_object(request, object_id, from_field)  # type: ignore[misc]
+        if row is not None:
+            row.__dict__["_versions"] = shown
+        return row
+
+    def _changeform_view(
+        self: Any, request: HttpRequest, object_id: str | None, form_url: str, extra_context: Any
+    ) -> HttpResponse:
+        if request.method == "POST":
+            local.take_turn()  # two saves of one form, sent at once, follow each other
+            object_id = object_id or self._stored_before(request)
+        return super()._changeform_view(request, object_id, form_url, extra_context)  # type: ignore[misc]
+
+    def _stored_before(self: Any, request: HttpRequest) -> str | None:
+        """Return the key of the row that this very form for a new row has made already, when it was sent before."""
+        shown = carried(request.POST)
+        if shown is None or not shown.is_resent:
+            return None
+        return self.model.objects.filter(token=shown.token_for(ROW)).values_list("token", flat=True).first()
+
+    def get_changelist_form(self: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """The rows of an editable list carry the values that they were loaded with."""
+        return super().get_changelist_form(request, **{"form": VersionedForm, **kwargs})  # type: ignore[misc]
+
+    def save_model(self: Any, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Write what was changed in the form."""
+        fields = form.stored_fields() if change else None
+        form.admit_what_was_seen()
+        if not change:
+            obj.save(force_insert=True)
+        elif fields:
+            obj.save(update_fields=fields)
+
+    def render_delete_form(self: Any, request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+        """Ask whether to delete; the question carries what it is about."""
+        shown = context["object"].__dict__.get("_versions")
+        return super().render_delete_form(request, {**context, "versions": shown.pack() if shown else ""})  # type: ignore[misc]
+
+    def _delete_view(self: Any, request: HttpRequest, object_id: str, extra_context: Any) -> HttpResponse:
+        shown = carried(request.POST)
+        if request.method == "POST" and shown is not None:
+            local.take_turn()
+            if shown.is_overtaken_by(self.versions_of(object_id)):
+                self.message_user(request, CHANGED, messages.WARNING)
+                return HttpResponseRedirect(request.path)
+        return super()._delete_view(request, object_id, extra_context)  # type: ignore[misc]
