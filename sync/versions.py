@@ -10,6 +10,7 @@ taken to have seen what its values say.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -60,7 +61,8 @@ def is_known(key: RowKey) -> bool:
 class Versions:
     """What a form was loaded with: the heads of its rows, the clock, and the name of its session.
 
-    ``made``: milliseconds since 1970; ``counter``: how many times the form was sent, later ones win.
+    ``made``: milliseconds since 1970; ``counter``: how many times the form was sent, later ones win; ``fingerprint``: equal
+    for equal registers, of what was read here only.
     """
 
     session: str = field(default_factory=lambda: secrets.token_hex(16))
@@ -68,6 +70,7 @@ class Versions:
     clock: Timestamp = ZERO
     rows: Mapping[RowKey, Heads] = field(default_factory=dict)
     counter: int = 0
+    fingerprint: str = ""
     _made: set[str] = field(default_factory=set)
 
     @classmethod
@@ -81,10 +84,12 @@ class Versions:
         batch, values = Batch(), Values()
         batch.load(keys)
         rows: dict[RowKey, dict[str, tuple[bytes, ...]]] = {key: dict(slot.row.heads) for key, slot in batch.slots.items()}
+        states = sorted((*key, slot.row.encode()) for key, slot in batch.slots.items())
+        fingerprint = hashlib.sha256(msgspec.msgpack.encode(states)).hexdigest()[:32]
         if not all_shown:
             for key, slot in batch.slots.items():
                 rows[key].update((name, (values.shown(slot.row.heads[name]),)) for name in slot.row.siblings())
-        return cls(clock=clock, rows=rows)
+        return cls(clock=clock, rows=rows, fingerprint=fingerprint)
 
     def pack(self) -> str:
         """Return the signed text that a form carries."""

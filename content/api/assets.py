@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, viewsets
 from rest_framework.parsers import MultiPartParser
@@ -15,18 +16,21 @@ from rest_framework.response import Response
 from content import uploads
 from content.api.access import Access
 from content.api.values import MAX_BODY, BoundedJSONParser, Strict
+from content.api.versions import Versioned, VersionedSerializer
 from content.models import Asset
 
 
-class AssetSerializer(Strict, serializers.ModelSerializer):
+class AssetSerializer(VersionedSerializer, Strict, serializers.ModelSerializer):
     """An asset; only its texts can be changed."""
 
     url = serializers.CharField(read_only=True)
 
     class Meta:
         model = Asset
-        fields = ["token", "title", "alt", "filename", "url", "digest", "size", "content_type", "width", "height", "created"]
-        read_only_fields = [name for name in fields if name not in ("title", "alt")]
+        fields = [
+            "token", "title", "alt", "filename", "url", "digest", "size", "content_type", "width", "height", "created", "versions",
+        ]  # fmt: skip
+        read_only_fields = [name for name in fields if name not in ("title", "alt", "versions")]
 
 
 class UploadSerializer(Strict):
@@ -37,7 +41,7 @@ class UploadSerializer(Strict):
     alt = serializers.CharField(max_length=500, required=False, default="", allow_blank=True)
 
 
-class AssetsView(Access, viewsets.ModelViewSet):
+class AssetsView(Versioned, Access, viewsets.ModelViewSet):
     """Assets. A file is never replaced: another content is another asset."""
 
     queryset = Asset.objects.all()
@@ -65,9 +69,11 @@ class AssetsView(Access, viewsets.ModelViewSet):
             raise serializers.ValidationError({"file": refused.messages}, code=refused.code) from refused
         return Response(AssetSerializer(asset).data, status=201)
 
-    def perform_update(self, serializer: Any) -> None:
-        with transaction.atomic():
-            serializer.save()
+    versioned_actions = ("retrieve", "partial_update", "destroy")
+
+    def find(self) -> Asset:
+        """The asset by token."""
+        return get_object_or_404(Asset, token=self.kwargs["pk"])
 
     def perform_destroy(self, instance: Asset) -> None:
         """Delete the row. Published pages go on naming the blob, but nothing serves what has no row."""

@@ -9,9 +9,11 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from content.api.values import Strict, check_json
+from content.api.versions import VersionedSerializer, changed, see
 from content.blocks import TYPES, clean_data
 from content.models import Asset, Block, Page, Section
 from content.ordering import spread
+from sync.versions import Versions, row_key
 
 MAX_BLOCKS = 2000
 
@@ -54,7 +56,7 @@ class BlockSerializer(Strict):
         return {**attrs, "data": clean}
 
 
-class PageSerializer(Strict, serializers.ModelSerializer):
+class PageSerializer(VersionedSerializer, Strict, serializers.ModelSerializer):
     """A page as it is stored now, with its blocks."""
 
     section = SectionField(help_text="token or slug")
@@ -68,7 +70,7 @@ class PageSerializer(Strict, serializers.ModelSerializer):
         model = Page
         fields = [
             "token", "slug", "title", "section", "summary", "tags", "authors", "date", "image", "seo_title", "seo_description",
-            "hidden_from_search", "published", "created", "updated", "blocks",
+            "hidden_from_search", "published", "created", "updated", "blocks", "versions",
         ]  # fmt: skip
         read_only_fields = ["token", "slug", "created", "updated"]
 
@@ -92,51 +94,61 @@ class PageSerializer(Strict, serializers.ModelSerializer):
     def create(self, validated_data: dict[str, Any]) -> Page:
         """Make the page and its blocks."""
         blocks = validated_data.pop("blocks", [])
+        validated_data.pop("versions", None)
         page = Page.objects.create(**validated_data)
         write_blocks(page, blocks)
         return page
 
     def update(self, instance: Page, validated_data: dict[str, Any]) -> Page:
         """Write the fields that differ, and the blocks where they were given: what is not in their list is deleted."""
-        blocks = validated_data.pop("blocks", None)
-        changed = [name for name, value in validated_data.items() if getattr(instance, name) != value]
-        for name in changed:
-            setattr(instance, name, validated_data[name])
-        if write_blocks(instance, blocks) or changed:
-            instance.save(update_fields=[*changed, "updated"])
+        blocks, versions = validated_data.pop("blocks", None), validated_data.pop("versions", None)
+        see(versions, [instance], list(validated_data))
+        names = changed(instance, validated_data)
+        if write_blocks(instance, blocks, versions) or names:
+            instance.save(update_fields=[*names, "updated"])
         return instance
 
 
 class PageListSerializer(PageSerializer):
-    """A draft in a list: without its blocks."""
+    """A draft in a list: without its blocks and versions."""
 
     blocks = None  # type: ignore[assignment]
+    versions = None  # type: ignore[assignment]
 
     class Meta(PageSerializer.Meta):
-        fields = [name for name in PageSerializer.Meta.fields if name != "blocks"]
+        fields = [name for name in PageSerializer.Meta.fields if name not in ("blocks", "versions")]
 
 
-def write_blocks(page: Page, blocks: list[dict[str, Any]] | None) -> bool:
-    """Make the blocks of ``page`` be ``blocks``, in that order, writing only rows that differ. Say whether any did."""
+def write_blocks(page: Page, blocks: list[dict[str, Any]] | None, versions: Versions | None = None) -> bool:
+    """Make the blocks of ``page`` be ``blocks``, in that order, writing only rows that differ. Say whether any did.
+
+    With ``versions``, blocks that came since stay, and so does what was written since into those that are left out.
+    """
     if blocks is None:
         return False
     own = {block.token: block for block in page.blocks.all()}
-    keys = order([own[block["token"]].ordering if "token" in block else None for block in blocks])
-    changed = [_write(page, own.pop(block.get("token", ""), None), block, key) for block, key in zip(blocks, keys, strict=True)]
-    for block in own.values():
+    see(versions, list(own.values()), ["data"])
+    keys = order([ordering_seen(own[block["token"]]) if "token" in block else None for block in blocks])
+    written = [_write(page, own.pop(block.get("token", ""), None), block, key) for block, key in zip(blocks, keys, strict=True)]
+    left_out = [block for block in own.values() if versions is None or row_key(Block, block.token) in versions.rows]
+    for block in left_out:
         block.delete()
-    return any(changed) or bool(own)
+    return any(written) or bool(left_out)
+
+
+def ordering_seen(block: Block) -> str:
+    """Return the place of ``block`` as the client knows it."""
+    return str(block.__dict__["_values_seen"]["ordering"])
 
 
 def _write(page: Page, row: Block | None, block: dict[str, Any], key: str) -> bool:
     if row is None:
         Block.objects.create(parent=page, type=block["type"], data=block["data"], ordering=key)
         return True
-    changed = [name for name, value in (("data", block["data"]), ("ordering", key)) if getattr(row, name) != value]
-    row.data, row.ordering = block["data"], key
-    if changed:
-        row.save(update_fields=changed)
-    return bool(changed)
+    names = changed(row, {"data": block["data"], "ordering": key})
+    if names:
+        row.save(update_fields=names)
+    return bool(names)
 
 
 def order(keys: list[str | None]) -> list[str]:

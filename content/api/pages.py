@@ -18,8 +18,11 @@ from content.api.access import Access, wants_drafts
 from content.api.drafts import PageListSerializer, PageSerializer
 from content.api.former import FormerSlugs
 from content.api.published import PublishedFilter, PublishedPage, PublishedPageDetail
+from content.api.versions import Versioned
+from content.editor.loaded import versions_of
 from content.models import Page, Section
 from content.public.published import publications
+from sync.versions import Versions
 
 DRAFT = OpenApiParameter("draft", bool, description="what editors see, for staff; the published version otherwise")
 KEY = OpenApiParameter("key", str, OpenApiParameter.PATH, description="token or slug of the page")
@@ -40,7 +43,7 @@ class NoSection(exceptions.APIException):
     partial_update=extend_schema(parameters=[KEY]),
     destroy=extend_schema(parameters=[KEY]),
 )
-class PagesView(FormerSlugs, Access, viewsets.ModelViewSet):
+class PagesView(Versioned, FormerSlugs, Access, viewsets.ModelViewSet):
     """Pages. Everybody reads what is published; ``draft=true`` and every write concern the draft."""
 
     claimed = "content.page"
@@ -66,10 +69,14 @@ class PagesView(FormerSlugs, Access, viewsets.ModelViewSet):
         """Filters are for published pages."""
         return PublishedFilter if self.reads_published else None
 
+    def versions_of(self, row: Page) -> Versions:
+        """Return the versions of the page and its blocks."""
+        return versions_of(row.token)
+
     def get_queryset(self) -> Any:
         return publications() if self.reads_published else Page.objects.all()
 
-    def get_object(self) -> Any:
+    def find(self) -> Any:
         """The page by token or slug; the smallest token where two claim one slug."""
         key = self.kwargs["key"]
         name = "page_id" if self.reads_published else "token"
@@ -86,11 +93,6 @@ class PagesView(FormerSlugs, Access, viewsets.ModelViewSet):
     def perform_create(self, serializer: Any) -> None:
         with transaction.atomic():
             serializer.save()
-
-    def update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Change the draft. The public goes on seeing what was published."""
-        with transaction.atomic():
-            return super().update(request, *args, **kwargs)
 
     def perform_destroy(self, instance: Page) -> None:
         """Delete the page and its blocks; a public one takes the permission to unpublish, too."""

@@ -13,6 +13,7 @@ from rest_framework import serializers, viewsets
 from content.api.access import Access, wants_drafts
 from content.api.former import FormerSlugs
 from content.api.values import Strict
+from content.api.versions import Versioned, VersionedSerializer
 from content.models import Section
 from content.public.published import sections
 
@@ -20,14 +21,14 @@ KEY = OpenApiParameter("key", str, OpenApiParameter.PATH, description="token or 
 DRAFT = OpenApiParameter("draft", bool, description="also sections without published pages, for staff")
 
 
-class SectionSerializer(Strict, serializers.ModelSerializer):
+class SectionSerializer(VersionedSerializer, Strict, serializers.ModelSerializer):
     """A section."""
 
     address = serializers.CharField(source="get_absolute_url", read_only=True, help_text="the public path")
 
     class Meta:
         model = Section
-        fields = ["token", "slug", "address", "title", "description", "ordering"]
+        fields = ["token", "slug", "address", "title", "description", "ordering", "versions"]
         read_only_fields = ["token", "slug"]
 
 
@@ -38,7 +39,7 @@ class SectionSerializer(Strict, serializers.ModelSerializer):
     partial_update=extend_schema(parameters=[KEY]),
     destroy=extend_schema(parameters=[KEY]),
 )
-class SectionsView(FormerSlugs, Access, viewsets.ModelViewSet):
+class SectionsView(Versioned, FormerSlugs, Access, viewsets.ModelViewSet):
     """Sections. One that has pages cannot be deleted."""
 
     serializer_class = SectionSerializer
@@ -57,7 +58,7 @@ class SectionsView(FormerSlugs, Access, viewsets.ModelViewSet):
         published = self.action in ("list", "retrieve") and not wants_drafts(self.request)
         return sections() if published else Section.objects.all()
 
-    def get_object(self) -> Section:
+    def find(self) -> Section:
         """The section by token or slug."""
         key = self.kwargs["key"]
         found = None if "\0" in key else self.get_queryset().filter(Q(token=key) | Q(slug=key)).order_by("token").first()
@@ -66,10 +67,6 @@ class SectionsView(FormerSlugs, Access, viewsets.ModelViewSet):
         return found
 
     def perform_create(self, serializer: Any) -> None:
-        with transaction.atomic():
-            serializer.save()
-
-    def perform_update(self, serializer: Any) -> None:
         with transaction.atomic():
             serializer.save()
 

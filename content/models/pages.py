@@ -46,7 +46,7 @@ class Section(Slugged):
     ordering = models.IntegerField(default=0)
 
     class Replication:
-        policies = {"slug": "claim", "description": "text"}
+        policies = {"slug": "claim", "description": "text", "ordering": "latest"}
 
     class Meta:
         ordering = ["ordering", "title", "token"]
@@ -100,6 +100,7 @@ class Block(ReplicatedModel):
     data = MapField(default=dict)
 
     class Replication:
+        policies = {"ordering": "latest"}  # a move is no edit: it raises nothing that was deleted, and asks nobody
         composition = "parent"
 
     class Meta:
