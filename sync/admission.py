@@ -1,58 +1,134 @@
-"""What counts: a function of the trusted list and of the wall clock's bound, evaluated again whenever either changes."""
+"""What counts: a function of the trusted list and of the wall clock's bound, evaluated again whenever either changes.
+
+What is wrong with a changeset by itself (``fault``), or could not be applied here, does not count whoever made it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
-from sync import claims, conf, local, log, trusting
+from sync import claims, conf, isolation, local, log, trusting
+from sync.core import bounds
 from sync.core.changeset import Changeset
-from sync.core.policy import TRUST, may_write
-from sync.core.trust import TrustList
+from sync.core.policy import ALL, TRUST, Party, may_write
+from sync.core.trust import IsBelow, Position, TrustList
+from sync.db import sql
 from sync.fold import rows_of
 from sync.models import Chain, Entry
-from sync.rebuild import apply, rebuild, show_names
+from sync.rebuild import CHUNK, refold, show_names
 from sync.registers import RowKey
+from sync.registry import spec_of
+
+TOO_LARGE, WRONG_SCOPE, REVOKED, NOT_ALLOWED = "too_large", "wrong_scope", "origin_revoked", "not_allowed"
+FAULTS = (TOO_LARGE, WRONG_SCOPE, isolation.FAILED)  # reasons that no change of the trusted list takes away
+Verdict = tuple[int, str]  # a state, and the reason of a quarantine
 
 
-def judge(trust: TrustList, changeset: Changeset, key: str) -> tuple[int, str]:
+def fault(changeset: Changeset) -> str:
+    """Return what is wrong with ``changeset`` by itself, whoever made it: a code and a sentence; an empty text for nothing."""
+    excess = bounds.excess(changeset.head)
+    if excess:
+        return f"{TOO_LARGE}: {excess}"[:200]
+    if changeset.head.scope in (ALL, TRUST):
+        return ""
+    # A row that belongs to everybody, written where only a farm reads, would look different in that farm for ever.
+    models = {op.model: spec_of(op.model) for op in changeset.head.ops}
+    wrong = next((label for label, model in models.items() if model is not None and model.is_for_all), "")
+    return f"{WRONG_SCOPE}: {wrong} belongs into the scope {ALL}, not {changeset.head.scope}" if wrong else ""
+
+
+def is_tip(dot: str, tips: list[str]) -> bool:
+    """Say whether ``dot`` is at or below a closing tip, of one that just comes: what is below another is here already."""
+    return dot in tips
+
+
+def judge(trust: TrustList, changeset: Changeset, key: str, is_below: IsBelow = is_tip) -> Verdict:
     """Return the state of a changeset that is not held, of a chain with ``key``, and the reason of a quarantine."""
-    party = trust.party_at(changeset.head.name, trusting.position(changeset, key), trusting.is_below)
+    found = fault(changeset)
+    if found:
+        return Entry.State.QUARANTINED, found
+    party = trust.party_at(changeset.head.name, trusting.position(changeset, key), is_below)
+    return _verdict(party, changeset.head.scope)
+
+
+def _verdict(party: Party | None, scope: str) -> Verdict:
     if party is None:
-        return Entry.State.QUARANTINED, "origin_revoked"
-    if not may_write(party, changeset.head.scope):
-        return Entry.State.QUARANTINED, "not_allowed"
+        return Entry.State.QUARANTINED, REVOKED
+    if not may_write(party, scope):
+        return Entry.State.QUARANTINED, NOT_ALLOWED
     return Entry.State.APPLIED, ""
 
 
 def readmit(names: Iterable[str]) -> int:
-    """Judge everything that ``names`` wrote anew; return how many changesets changed their state."""
+    """Judge everything that ``names`` wrote anew; return how many changesets changed their state.
+
+    O(what they wrote, and the history of the rows that this concerns), in bounded memory.
+    """
     trust = trusting.current()
-    touched: set[RowKey] = set()
-    renamed: set[RowKey] = set()
-    count = 0
+    turned: list[int] = []
     for chain in Chain.objects.filter(name__in=list(names)):
-        for number in sorted(set(chain.entry_set.exclude(state=Entry.State.HELD).values_list("segment_id", flat=True))):
-            for changeset in log.segment(number):
-                if changeset.head.chain != (chain.name, chain.incarnation, chain.scope):
-                    continue
-                moved = _reconsider(trust, changeset, chain.key)
-                if moved is not None:
-                    count += 1
-                    renamed |= moved
-                    if chain.scope != TRUST:
-                        touched |= rows_of([changeset])
-    rebuild(touched)
-    show_names(renamed)
-    return count
+        turned += _judge_chain(trust, chain)
+    turned.sort()
+    _follow(turned)
+    return len(turned)
 
 
-def _reconsider(trust: TrustList, changeset: Changeset, key: str) -> set[RowKey] | None:
-    """Judge anew; return the rows whose claimed names change by it, None where the changeset counts as it did."""
-    state, reason = judge(trust, changeset, key)
-    changed = Entry.objects.filter(dot=changeset.dot).exclude(state__in=[state, Entry.State.HELD])
-    if not changed.update(state=state, reason=reason):
-        return None
-    return claims.note([changeset]) if state == Entry.State.APPLIED else claims.forget([changeset.dot])
+def _judge_chain(trust: TrustList, chain: Chain) -> list[int]:
+    """Set the states of what a chain holds; return the positions of those that count now and did not, or the other way round."""
+    verdict = _verdict_of(trust, chain)
+    turned: list[int] = []
+    changes: dict[Verdict, list[int]] = {}
+    for position, dot, state, reason in _entries(chain):
+        wanted = verdict(dot)
+        if wanted != (state, reason):
+            changes.setdefault(wanted, []).append(position)
+        if wanted[0] != state:
+            turned.append(position)
+    for (state, reason), positions in changes.items():
+        sql.update(log.ENTRY, "position", ("state", "reason"), [(int(state), reason, position) for position in positions])
+    return turned
+
+
+def _entries(chain: Chain) -> Iterator[tuple[int, bytes, int, str]]:
+    """Yield position, dot, state and reason of what a chain holds, but for held and faulty entries."""
+    rows = Entry.objects.filter(chain=chain).exclude(state=Entry.State.HELD).order_by("seq")
+    for position, dot, state, reason in rows.values_list("position", "dot", "state", "reason").iterator(chunk_size=CHUNK):
+        if not (state == Entry.State.QUARANTINED and reason.startswith(FAULTS)):
+            yield position, bytes(dot), state, reason
+
+
+def _verdict_of(trust: TrustList, chain: Chain) -> Callable[[bytes], Verdict]:
+    """Return what decides about the changesets of ``chain``, by their dots."""
+    place = Position(chain.incarnation, chain.key, "")
+    inside = _verdict(trust.party_at(chain.name, place, lambda dot, tips: True), chain.scope)
+    outside = _verdict(trust.party_at(chain.name, place, lambda dot, tips: False), chain.scope)
+    if inside == outside:
+        return lambda dot: inside
+    closed = trust.entries[chain.name].closed[chain.incarnation]
+    below = log.path_to([bytes.fromhex(tip) for tip in closed.tips or ()], chain.pk)
+    return lambda dot: inside if dot in below else outside
+
+
+def _follow(positions: list[int]) -> None:
+    """Let registers, rows and claims follow from entries whose state was turned."""
+    rows: set[RowKey] = set()
+    turned: list[tuple[int, Changeset]] = []
+    for entry, changeset in log.at(positions):
+        if changeset.head.scope == TRUST:
+            continue
+        turned.append((entry.state, changeset))
+        rows |= rows_of([changeset])
+        if len(rows) >= CHUNK or len(turned) >= CHUNK:
+            _derive(rows, turned)
+            rows, turned = set(), []
+    _derive(rows, turned)
+
+
+def _derive(rows: set[RowKey], turned: list[tuple[int, Changeset]]) -> None:
+    fresh = [changeset for state, changeset in turned if state == Entry.State.APPLIED]
+    moved = claims.forget(changeset.dot for _, changeset in turned) | claims.note(fresh)
+    refold(rows, fresh)
+    show_names(moved)
 
 
 def release() -> int:
@@ -60,17 +136,19 @@ def release() -> int:
     bound = local.wall_ms() + conf.max_clock_drift_ms()
     trust = trusting.current()
     released: list[Changeset] = []
+    count = 0
     for entry in Entry.objects.filter(state=Entry.State.HELD).order_by("position"):
         prev = bytes(entry.prev) if entry.prev else b""
         is_parent_held = Entry.objects.filter(dot=prev, state=Entry.State.HELD).exists()
         if entry.ms > bound or is_parent_held:
             continue
         changeset = log.changesets([bytes(entry.dot)])[bytes(entry.dot)]
-        state, reason = judge(trust, changeset, entry.chain.key)
+        state, reason = judge(trust, changeset, entry.chain.key, trusting.is_below)
         Entry.objects.filter(pk=entry.pk).update(state=state, reason=reason)
+        count += 1
         if state == Entry.State.APPLIED and changeset.head.scope != TRUST:
             released.append(changeset)
     if released:
-        apply(released)
+        isolation.apply_each(released)
         local.set_clock(max(local.clock_of(local.state()), *(changeset.head.stamp for changeset in released)))
-    return len(released)
+    return count

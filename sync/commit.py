@@ -9,7 +9,7 @@ from typing import Any
 from django.db import transaction
 
 from sync import capture, claims, conf, incarnation, keys, local, log, pending, signals
-from sync.core import signing, wire
+from sync.core import bounds, signing, wire
 from sync.core.changeset import ChainKey, Changeset, Head, Op, Write, decode, detach, encode
 from sync.core.clock import ZERO, Timestamp
 from sync.core.errors import TooLargeError
@@ -40,6 +40,8 @@ class Draft:
 
     def write(self, name: str, element: str | None, value: Any, over: Iterable[bytes], latest: bool = False) -> Write:
         """Return a write; a long value is put beside."""
+        if bounds.is_too_deep(value):
+            raise TooLargeError(f"{name} is nested deeper than {bounds.MAX_DEPTH} levels; make it flatter, or store it as text")
         inline, text = detach(value)
         if text is not None:
             self.texts.append(text)
@@ -164,6 +166,9 @@ def make(scope: str, draft: Draft, own: Local, after: Timestamp = ZERO) -> Chang
 
 def sign(head: Head, texts: Sequence[bytes]) -> Changeset:
     """Return ``head`` as a signed changeset. Raises TooLargeError for what no receiver would take."""
+    excess = bounds.excess(head)
+    if excess:
+        raise TooLargeError(f"{excess}; do it in several transactions, or store it as one value")
     raw = encode(head)
     size = len(raw) + sum(map(len, texts))
     if size > wire.MAX_CHANGESET_BYTES:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from sync import conf, local, log
+from sync import conf, local, log, trusting
 from sync.core import wire
 from sync.core.changeset import ChainKey, Changeset
 from sync.core.errors import MalformedError
@@ -32,8 +32,23 @@ class TipAt(NamedTuple):
 
 
 def tips_between(me: Party, peer: Party) -> list[TipAt]:
-    """Return the tips of all chains here that both sides may hold, sorted."""
-    return [TipAt(*tip) for tip in log.tips() if is_entitled(me, tip[0].scope) and is_entitled(peer, tip[0].scope)]
+    """Return the tips of all chains here that both sides may hold, and that the trusted list has a key for, sorted."""
+    tips = [TipAt(*tip) for tip in log.tips() if is_entitled(me, tip[0].scope) and is_entitled(peer, tip[0].scope)]
+    keyless = _keyless()
+    return [tip for tip in tips if tip.chain not in keyless]
+
+
+def _keyless() -> set[ChainKey]:
+    """The chains whose key is on the list no more, as of an incarnation that nobody had seen when its key was revoked.
+
+    No other replica could check or would take them, and offering them would make every exchange look unfinished for ever.
+    """
+    entries = trusting.current().entries
+    return {
+        ChainKey(name, incarnation, scope)
+        for name, incarnation, scope, key in Chain.objects.values_list("name", "incarnation", "scope", "key")
+        if (entry := entries.get(name)) is None or entry.key_for(incarnation) != key
+    }
 
 
 def summary(tips: Iterable[TipAt]) -> str:

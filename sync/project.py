@@ -9,18 +9,56 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from django.core.exceptions import ValidationError
-from django.db import DatabaseError, connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from sync import claims, signals
+from sync.core import bounds
+from sync.core.register import Row
 from sync.db import sql
 from sync.registers import Batch, RowKey, Slot
 from sync.registry import FieldSpec, ModelSpec, spec_of
 from sync.values import Values
 
 Column = tuple[str, Any]
-UNSHOWABLE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError, ValidationError)
-UNSTORABLE = (DatabaseError, ValueError, ArithmeticError)
+MANY = 100  # heads of a register, of which no more than the one that is shown are read at once
+TOO_COMPLEX = "54"  # the class of PostgreSQL's errors for a row that is beyond its limits
+
+
+def is_of_the_machine(error: Exception) -> bool:
+    """Say whether ``error`` is nobody's fault here: a full disk, a lost connection, a lock. Trying again later may help."""
+    if isinstance(error, OperationalError):
+        return not str(getattr(error.__cause__, "sqlstate", "") or "").startswith(TOO_COMPLEX)
+    return isinstance(error, InterfaceError | OSError)
+
+
+def project_each(batch: Batch, values: Values) -> None:
+    """Make the rows show the registers of ``batch``, one by one: a row whose projection raises is marked, and stops no other."""
+    for key, slot in [(key, slot) for key, slot in batch.slots.items() if slot.dirty]:
+        single, was_alive = Batch(), slot.alive
+        single.slots[key] = slot
+        try:
+            with transaction.atomic():
+                project(single, values)
+        except Exception as error:
+            if is_of_the_machine(error):
+                raise
+            slot.alive, slot.projected, slot.reason = was_alive, False, _said_of(error)
+            continue
+        for other, whole in single.slots.items():
+            batch.slots.setdefault(other, whole)
+
+
+def _said_of(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:200]
+
+
+def why_not_shown(model: str, state: bytes) -> str:
+    """Return the code of the reason why a row that is not projected is not, by its registers."""
+    known = spec_of(model)
+    if known is None:
+        return f"unknown_model {model}"
+    unknown = {name.split("/", 1)[0] for name in Row.decode(state).heads} - known.fields.keys()
+    return f"unknown_field {model} {min(unknown)}" if unknown else f"not_shown {model}"
 
 
 def project(batch: Batch, values: Values) -> None:
@@ -57,7 +95,7 @@ def depth(model: ModelSpec) -> int:
 
 def _mark_unknown(slots: dict[RowKey, Slot]) -> None:
     for slot in slots.values():
-        slot.alive, slot.projected = slot.row.own, False
+        slot.alive, slot.projected, slot.reason = slot.row.own, False, "unknown model"
 
 
 class _Projector:
@@ -94,7 +132,9 @@ class _Projector:
         return part.model._base_manager.filter(**{str(part.composition): whole}).exists()
 
     def _prefetch(self, slots: Iterable[Slot]) -> None:
-        self.values.prefetch({dot for slot in slots for heads in slot.row.heads.values() for dot in heads})
+        # Of a register with very many heads one is shown, and the others stay where they are.
+        found = (heads for slot in slots for heads in slot.row.heads.values())
+        self.values.prefetch({dot for heads in found for dot in (heads if len(heads) <= MANY else [self.values.shown(heads)])})
 
     def read_names(self, slots: dict[RowKey, Slot]) -> None:
         """Read what differs from what was claimed, of the rows themselves and of those whose names they repeat."""
@@ -108,7 +148,9 @@ class _Projector:
     def _plain(self, key: RowKey, slot: Slot, name: str) -> Any:
         try:
             return self._value(key, slot, self.model.fields[name])
-        except UNSHOWABLE:
+        except Exception as error:
+            if is_of_the_machine(error):
+                raise
             return None
 
     def _name(self, key: RowKey, slot: Slot, field: FieldSpec, value: Any) -> Any:
@@ -136,19 +178,24 @@ class _Projector:
                 for field in self.model.fields.values()
                 if everything or field.name in touched
             ]
-        except UNSHOWABLE:
-            slot.projected = False
+        except Exception as error:  # whatever a field, or a function that cleans, raises of what a peer has sent
+            if is_of_the_machine(error):
+                raise
+            slot.projected, slot.reason = False, _said_of(error)
             return None
         # What a newer release has written into fields that are not known here is shown after the upgrade.
-        slot.projected = all(name.split("/", 1)[0] in self.model.fields for name in slot.row.heads)
+        unknown = {name.split("/", 1)[0] for name in slot.row.heads} - self.model.fields.keys()
+        slot.projected, slot.reason = not unknown, f"unknown fields: {', '.join(sorted(unknown))}" if unknown else ""
         return columns
 
     def _column(self, key: RowKey, slot: Slot, field: FieldSpec) -> Any:
         return field.field.get_db_prep_save(self.shown(key, slot, field), connection)
 
     def shown(self, key: RowKey, slot: Slot, field: FieldSpec) -> Any:
-        """Return what an instance is to have in ``field``. Raises one of ``UNSHOWABLE``."""
+        """Return what an instance is to have in ``field``. Raises whatever the field, or a function that cleans, raises."""
         said = self._value(key, slot, field)
+        if bounds.is_too_deep(said):
+            raise ValueError(f"{field.name} is nested deeper than {bounds.MAX_DEPTH} levels")
         if self.displaced and field.name in self.model.claimers:
             said = self._name(key, slot, field, said)
         value = field.from_json(field.clean(said))
@@ -178,23 +225,33 @@ class _Projector:
         """Return what an instance is to have in each field; None where it cannot be shown."""
         try:
             return {field.name: self.shown(key, slot, field) for field in self.model.fields.values()}
-        except UNSHOWABLE:
+        except Exception as error:
+            if is_of_the_machine(error):
+                raise
             return None
 
     def _store(self, rows: dict[RowKey, list[Column]], statement: Any) -> None:
         """Write all rows at once; where the database refuses, one by one, so that one bad row stops no other."""
         if not rows:
             return
+        error = self._refused(rows, statement)
+        if error is not None and len(rows) > 1:
+            for key, columns in rows.items():
+                self._store({key: columns}, statement)
+        elif error is not None:
+            slot = self.batch.slots[next(iter(rows))]
+            slot.projected, slot.reason = False, _said_of(error)
+
+    @staticmethod
+    def _refused(rows: dict[RowKey, list[Column]], statement: Any) -> Exception | None:
         try:
             with transaction.atomic():
                 statement(rows)
-        except UNSTORABLE:
-            for key, columns in rows.items():
-                try:
-                    with transaction.atomic():
-                        statement({key: columns})
-                except UNSTORABLE:
-                    self.batch.slots[key].projected = False
+        except Exception as error:
+            if is_of_the_machine(error):
+                raise
+            return error
+        return None
 
     def _insert(self, rows: dict[RowKey, list[Column]]) -> None:
         local = [f for f in self.model.model._meta.concrete_fields if not f.primary_key and f.attname not in self.model.fields]

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+
+from django.db import transaction
 
 from sync import claims, log
 from sync.core.changeset import Changeset
+from sync.core.policy import TRUST
 from sync.core.register import Row
 from sync.db import sql
 from sync.fold import fold, rows_of
-from sync.models import Claim, Register
-from sync.project import project
-from sync.registers import TABLE, Batch, RowKey, add_to_digests, term
+from sync.models import Claim, Entry, Register
+from sync.project import is_of_the_machine, project, project_each
+from sync.registers import TABLE, Batch, RowKey, Slot, add_to_digests, term
 from sync.registry import all_specs, spec_of
 from sync.values import Values
 
+CHUNK = 2000  # rows in memory at once
 
-def apply(changesets: Iterable[Changeset]) -> None:
-    """Fold ``changesets``, which are in the log already, into registers, rows and digest."""
+
+def apply(changesets: Iterable[Changeset], row_by_row: bool = False) -> None:
+    """Fold ``changesets``, which are in the log already, into registers, rows and digest.
+
+    ``row_by_row``: a row whose projection raises is marked as not projected; else everything raises.
+    """
     applied = list(changesets)
     batch = Batch()
     batch.load(rows_of(applied))
@@ -25,7 +33,7 @@ def apply(changesets: Iterable[Changeset]) -> None:
         fold(batch, changeset)
     batch.settle()
     rename(batch, claims.note(applied))
-    project(batch, Values(applied))
+    (project_each if row_by_row else project)(batch, Values(applied))
     batch.save()
 
 
@@ -70,12 +78,80 @@ def rebuild(rows: set[RowKey]) -> None:
     for slot in batch.slots.values():
         slot.row, slot.dirty = Row(), True
     for _, changeset in log.scan():
-        fold(batch, changeset, only=rows)
+        if changeset.head.scope != TRUST:
+            fold(batch, changeset, only=rows)
     batch.settle()
+    _finish(batch, Values())
+
+
+def refold(rows: set[RowKey], fresh: Iterable[Changeset] = ()) -> None:
+    """Derive ``rows`` anew after it has changed what counts; ``fresh`` are those that count now and did not before.
+
+    Reads nothing but the history of these rows: whoever wrote to a register is a head, or is named by one that did.
+    """
+    if not rows:
+        return
+    batch = Batch()
+    batch.load(rows)
+    history = _history(batch, rows, fresh)
+    for slot in batch.slots.values():
+        slot.row, slot.dirty = Row(), True
+    for changeset in history.values():
+        fold(batch, changeset, only=rows)
+    written = {
+        (op.model, op.token, write.key, dot)
+        for dot, changeset in history.items()
+        for op in changeset.head.ops
+        for write in op.writes
+    }
+    for key, slot in batch.slots.items():
+        slot.row.forget(lambda name, dot, key=key: (*key, name, dot) in written)  # type: ignore[misc]
+    _finish(batch, Values(history.values()))
+
+
+def _history(batch: Batch, rows: set[RowKey], fresh: Iterable[Changeset]) -> dict[bytes, Changeset]:
+    """Return what counts of the changesets that ever wrote to ``rows``: from the heads down, by what each overwrote."""
+    found = {changeset.dot: changeset for changeset in fresh}
+    wanted = {dot for slot in batch.slots.values() for dot in [*slot.row.dots(), *slot.row.deletes]} | _seen(
+        found.values(), rows
+    )
+    passed = set(found)
+    while wanted := wanted - passed:
+        passed |= wanted
+        read = log.changesets(wanted)
+        found.update(read)
+        wanted = _seen(read.values(), rows)
+    counting = {dot for dot, entry in log.known(found).items() if entry.state == Entry.State.APPLIED}
+    return {dot: changeset for dot, changeset in found.items() if dot in counting and changeset.head.scope != TRUST}
+
+
+def _seen(changesets: Iterable[Changeset], rows: set[RowKey]) -> set[bytes]:
+    """The dots that ``changesets`` overwrote in ``rows``."""
+    found: set[bytes] = set()
+    for changeset in changesets:
+        indexes = {
+            index for op in changeset.head.ops if (op.model, op.token) in rows for write in op.writes for index in write.over
+        }
+        refs = changeset.head.refs
+        found.update(bytes.fromhex(refs[index]) for index in indexes)
+    return found
+
+
+def _finish(batch: Batch, values: Values) -> None:
+    """Project all rows of ``batch``, whose registers were derived anew, and write them."""
     for slot in batch.slots.values():
         slot.changed.update(slot.row.heads)
         slot.projected = False  # every column is to be written
-    project(batch, Values())
+    alive = {key: slot.alive for key, slot in batch.slots.items()}
+    try:
+        with transaction.atomic():
+            project(batch, values)
+    except Exception as error:
+        if is_of_the_machine(error):
+            raise
+        for key, slot in batch.slots.items():
+            slot.alive = alive.get(key, slot.alive)
+        project_each(batch, values)
     batch.save()
     _drop_empty(batch)
 
@@ -92,24 +168,40 @@ def _drop_empty(batch: Batch) -> None:
 
 def retry_unprojected() -> int:
     """Project again what could not be shown, as after an upgrade; return how many rows are shown now."""
-    keys = {RowKey(*row) for row in Register.objects.filter(projected=False).values_list("model", "token")}
-    if not keys:
-        return 0
+    return sum(not reason for _, reason in retry_rows())
+
+
+def retry_rows() -> Iterator[tuple[RowKey, str]]:
+    """Project again what could not be shown; yield each such row with the reason why it is still not (empty: it is shown)."""
+    keys = [RowKey(*row) for row in Register.objects.filter(projected=False).values_list("model", "token")]
+    for start in range(0, len(keys), CHUNK):
+        part = keys[start : start + CHUNK]
+        try:
+            with transaction.atomic():
+                slots = _retry(part, project)
+        except Exception as error:
+            if is_of_the_machine(error):
+                raise
+            slots = _retry(part, project_each)
+        yield from ((key, "" if slots[key].projected else slots[key].reason or "not shown") for key in part)
+    show_names(_claim_again(set(keys)))
+
+
+def _retry(keys: Iterable[RowKey], way: Callable[[Batch, Values], None]) -> dict[RowKey, Slot]:
     batch = Batch()
     batch.load(keys)
     for slot in batch.slots.values():
         slot.dirty = True
-    rename(batch, _claim_again(keys))
-    project(batch, Values())
+    way(batch, Values())
     batch.save()
-    return sum(batch.slots[key].projected for key in keys)
+    return batch.slots
 
 
 def _claim_again(keys: set[RowKey]) -> set[RowKey]:
     """Note the claims of rows whose model or field was not known when they came; return the rows that are renamed. O(log)."""
     moved: set[RowKey] = set()
-    for _, changeset in log.scan():
-        if not keys.isdisjoint(rows_of([changeset])):
+    for _, changeset in log.scan() if keys else ():
+        if changeset.head.scope != TRUST and not keys.isdisjoint(rows_of([changeset])):
             moved |= claims.forget([changeset.dot]) | claims.note([changeset])
     return moved
 

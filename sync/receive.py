@@ -19,10 +19,11 @@ from sync.core.errors import SyncError
 from sync.core.policy import TRUST, is_entitled
 from sync.core.trust import TrustList
 from sync.core.wire import Frame
+from sync.isolation import apply_each
 from sync.models import Chain, Entry
-from sync.rebuild import apply
 
 BATCH_CHANGESETS = 1000
+BATCH_OPS = 20_000  # rows that one transaction touches, but for a single changeset of more
 BATCH_BYTES = 32 << 20  # of changesets with their values, in memory
 
 
@@ -59,15 +60,16 @@ def receive(frames: Iterable[Frame], receipt: Receipt | None = None) -> Receipt:
 def _batches(frames: Iterable[Frame]) -> Iterator[list[Frame]]:
     """Yield frames in batches. Where the stream fails, what came is a batch first: or a bad line would never bring anything."""
     batch: list[Frame] = []
-    count = size = 0
+    count = size = ops = 0
     failure: SyncError | None = None
     try:
         for frame in frames:
             batch.append(frame)
             count, size = count + len(frame.changesets), size + frame.size
-            if count >= BATCH_CHANGESETS or size >= BATCH_BYTES:
+            ops += sum(len(changeset.head.ops) for changeset in frame.changesets)
+            if count >= BATCH_CHANGESETS or size >= BATCH_BYTES or ops >= BATCH_OPS:
                 yield batch
-                batch, count, size = [], 0, 0
+                batch, count, size, ops = [], 0, 0, 0
     except SyncError as error:
         failure = error
     if batch:
@@ -222,25 +224,27 @@ class _Inbox:
                 log.append(frame.raw if is_whole else log.pack(record.changeset for record in part), part)
 
     def _apply(self, accepted: Mapping[bytes, log.Record], is_trust: bool) -> None:
-        self._count(accepted)
+        failed: dict[bytes, str] = {}
         if is_trust:
             names = trusting.refresh()
             self.trust = trusting.current()
         else:
-            apply(r.changeset for r in accepted.values() if r.state == Entry.State.APPLIED)
-            names = {r.changeset.head.name for r in accepted.values() if self._is_closed(r.changeset)}
+            failed = apply_each(r.changeset for r in accepted.values() if r.state == Entry.State.APPLIED)
+            names = {r.changeset.head.name for r in accepted.values() if self._is_closing(r.changeset)}
         if names:
             readmit(names)
+        self._count(accepted, failed)
         stamps = [r.changeset.head.stamp for r in accepted.values() if r.state != Entry.State.HELD]
         local.set_clock(max([local.clock_of(local.state()), *stamps]))
 
-    def _is_closed(self, changeset: Changeset) -> bool:
-        """Whether it must be judged again now that it is in the log: it counts only below a closing tip."""
+    def _is_closing(self, changeset: Changeset) -> bool:
+        """Whether it is a closing tip of its incarnation: what lies below it, and came before, counts from now on."""
         entry = self.trust.entries.get(changeset.head.name)
-        return entry is not None and changeset.head.incarnation in entry.closed
+        closed = entry.closed.get(changeset.head.incarnation) if entry else None
+        return closed is not None and changeset.dot.hex() in (closed.tips or ())
 
-    def _count(self, accepted: Mapping[bytes, log.Record]) -> None:
-        states = [record.state for record in accepted.values()]
+    def _count(self, accepted: Mapping[bytes, log.Record], failed: Mapping[bytes, str]) -> None:
+        states = [Entry.State.QUARANTINED if dot in failed else record.state for dot, record in accepted.items()]
         self.receipt.applied += states.count(Entry.State.APPLIED)
         self.receipt.quarantined += states.count(Entry.State.QUARANTINED)
         self.receipt.held += states.count(Entry.State.HELD)

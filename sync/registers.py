@@ -31,7 +31,10 @@ class RowKey(NamedTuple):
 
 @dataclass(slots=True)
 class Slot:
-    """The registers of one row in a batch. ``before`` is what the database holds, empty where it holds none."""
+    """The registers of one row in a batch. ``before`` is what the database holds, empty where it holds none.
+
+    ``reason``: why it is not projected, for people, where that was found out in this batch.
+    """
 
     row: Row
     scope: str
@@ -40,6 +43,7 @@ class Slot:
     projected: bool = True
     dirty: bool = False
     changed: set[str] = field(default_factory=set)
+    reason: str = ""
 
 
 class Batch:

@@ -131,6 +131,11 @@ class ModelSpec:
         """The database table."""
         return self.model._meta.db_table
 
+    @property
+    def is_for_all(self) -> bool:
+        """Whether its rows belong to everybody: it declares no scope."""
+        return self.scope is _everybody
+
     @cached_property
     def names(self) -> list[str]:
         """The names of the fields, in order."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sync import conf, exchange, keys, local, log, orphans, registers, trusting
+from sync import conf, exchange, keys, local, log, orphans, registers, replay, trusting
 from sync.core.policy import Verb, may
 from sync.core.register import Row
 from sync.models import Contact, Entry, MissingBlob, Register
@@ -36,6 +36,7 @@ def status() -> dict[str, Any]:
         "quarantined": Entry.objects.filter(state=Entry.State.QUARANTINED).count(),
         "orphans": orphans.count(),
         "blobs_missing": MissingBlob.objects.count(),
+        "waiting": replay.waiting(),
     }
 
 

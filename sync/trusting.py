@@ -13,7 +13,19 @@ from sync.core.changeset import Changeset, Op
 from sync.core.clock import ZERO, Timestamp
 from sync.core.errors import NeedsOperatorError
 from sync.core.policy import ALL, TRUST, Party, Role
-from sync.core.trust import Closed, Open, Position, TrustEntry, TrustList, TrustWrite, entry_value, evaluate, parse_entry
+from sync.core.token import REPLICA
+from sync.core.trust import (
+    Closed,
+    IsBelow,
+    Open,
+    Position,
+    TrustEntry,
+    TrustList,
+    TrustWrite,
+    entry_value,
+    evaluate,
+    parse_entry,
+)
 from sync.models import Chain, Entry, Tip, Trusted
 
 MODEL = "sync.trust"  # stands in ops where a model would; the token is a replica's name
@@ -58,21 +70,46 @@ def writes_of(changeset: Changeset, key: str) -> Iterable[TrustWrite]:
     refs = [ref.hex() for ref in changeset.refs()]
     for op in changeset.head.ops:
         for write in op.writes:
-            if op.model != MODEL or write.field != FIELD:
+            if op.model != MODEL or write.field != FIELD or not REPLICA.fullmatch(op.token):
                 continue
             try:
                 entry = parse_entry(changeset.value(write))
-            except (msgspec.ValidationError, KeyError, ValueError):
+            except (msgspec.ValidationError, KeyError, ValueError, TypeError, RecursionError):
                 continue
             over = frozenset(refs[index] for index in write.over)
             yield TrustWrite(changeset.head.name, position(changeset, key), changeset.head.stamp, op.token, entry, over)
 
 
-def _writes() -> Iterable[TrustWrite]:
-    """Yield every write to the list that is in the log."""
-    keys_of = dict(Chain.objects.filter(scope=TRUST).values_list("pk", "key"))
-    for entry, changeset in log.scan(state=None, scope=TRUST):
-        yield from writes_of(changeset, keys_of[entry.chain])
+def _writes() -> list[TrustWrite]:
+    """Return the writes to the list that can count: those by the root, and by whomever one of these calls a master.
+
+    What others wrote into the scope is not even read, or an edge could make every change of the list as slow as it likes.
+    """
+    found: list[TrustWrite] = []
+    masters, read = {root()[0]}, set[str]()
+    while more := masters - read:
+        read |= more
+        for chain in Chain.objects.filter(scope=TRUST, name__in=more):
+            for _, changeset in log.of_chain(chain.pk):
+                found += writes_of(changeset, chain.key)
+        masters = {write.subject for write in found if _makes_master(write.entry)} | read
+    return found
+
+
+def _makes_master(entry: TrustEntry) -> bool:
+    return any(said is not None and said.role is Role.MASTER for said in (entry.open, *entry.closed.values()))
+
+
+def is_below_once() -> IsBelow:
+    """Return an ``is_below`` that reads each path once, for many questions in a row."""
+    paths: dict[tuple[str, ...], set[bytes]] = {}
+
+    def is_below_tips(dot: str, tips: list[str]) -> bool:
+        if (ends := tuple(tips)) not in paths:
+            paths[ends] = log.path_to(bytes.fromhex(tip) for tip in tips)
+        return bytes.fromhex(dot) in paths[ends]
+
+    return is_below_tips
 
 
 def refresh() -> set[str]:
@@ -81,8 +118,8 @@ def refresh() -> set[str]:
     if not name:
         return set()
     before = {row.name: row.entry for row in Trusted.objects.all()}
-    writes = list(_writes())
-    entries = {subject: dict(entry_value(entry)) for subject, entry in evaluate(name, pinned, writes, is_below).entries.items()}
+    trusted = evaluate(name, pinned, _writes(), is_below_once())
+    entries = {subject: dict(entry_value(entry)) for subject, entry in trusted.entries.items()}
     Trusted.objects.exclude(name__in=entries).delete()
     for rank, (subject, entry) in enumerate(entries.items()):
         Trusted.objects.update_or_create(name=subject, defaults={"rank": rank, "entry": entry})

@@ -7,7 +7,8 @@ registers after Shapiro et al., "A comprehensive study of Convergent and Commuta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import msgspec
@@ -27,8 +28,13 @@ class Row:
     latest: set[str] = field(default_factory=set)
     deletes: dict[Dot, frozenset[Dot]] = field(default_factory=dict)
 
-    def write(self, key: str, dot: Dot, over: Iterable[Dot], latest: bool = False) -> None:
+    def write(self, key: str, dot: Dot, over: Collection[Dot], latest: bool = False) -> None:
         """Apply one write. ``gone`` may then hold dots that are here and overwritten already: see ``forget``."""
+        if latest:
+            self.latest.add(key)
+        if not over and key not in self.gone:  # the quick way, also where a register has very many heads
+            self.heads[key] = _with(self.heads.get(key, ()), dot)
+            return
         heads = set(self.heads.get(key, ()))
         gone = self.gone.get(key, set())
         for seen in over:
@@ -41,8 +47,6 @@ class Row:
         else:
             heads.add(dot)
         self._keep(key, heads, gone)
-        if latest:
-            self.latest.add(key)
 
     def _keep(self, key: str, heads: set[Dot], gone: set[Dot]) -> None:
         self.heads[key] = tuple(sorted(heads))
@@ -108,6 +112,11 @@ class Row:
             gone={key: set(dots) for key, dots in gone},
             deletes={dot: frozenset(seen) for dot, seen in deletes},
         )
+
+
+def _with(heads: tuple[Dot, ...], dot: Dot) -> tuple[Dot, ...]:
+    place = bisect_left(heads, dot)
+    return heads if heads[place : place + 1] == (dot,) else (*heads[:place], dot, *heads[place:])
 
 
 _encoder = msgspec.msgpack.Encoder()

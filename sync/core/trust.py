@@ -7,16 +7,20 @@ a senior one, and a back-dated write of a rogue changes nothing above it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import msgspec
 
-from sync.core.changeset import is_dot
+from sync.core.changeset import INCARNATION, is_dot
 from sync.core.clock import Timestamp
 from sync.core.policy import Party, Role
 from sync.core.signing import parse_key
+
+FARM_NAME = re.compile(r"[A-Za-z0-9_.-]{0,32}")
+MAX_URL = 300  # characters
 
 
 class Open(msgspec.Struct, frozen=True):
@@ -135,12 +139,16 @@ def _shown(writes: list[TrustWrite]) -> TrustEntry:
 def parse_entry(value: Any) -> TrustEntry:
     """Return the entry of a JSON value. Raises ValueError (of which msgspec.ValidationError is one) for what is no entry."""
     entry = msgspec.convert(value, TrustEntry)
-    if entry.open is not None:
-        parse_key(entry.open.key)
-    for closed in entry.closed.values():
-        parse_key(closed.key)
-        if not all(is_dot(tip) for tip in closed.tips or ()):
-            raise ValueError("a closing tip is not 32 hex digits")
+    said_of: list[Open | Closed] = [*([entry.open] if entry.open else []), *entry.closed.values()]
+    for said in said_of:
+        parse_key(said.key)
+        if not FARM_NAME.fullmatch(said.farm):
+            raise ValueError(f"{said.farm!r} is no name of a farm")
+    if entry.open is not None and (len(entry.open.url) > MAX_URL or not entry.open.url.isprintable()):
+        raise ValueError("a url is no address")
+    for incarnation, closed in entry.closed.items():
+        if not INCARNATION.fullmatch(incarnation) or not all(is_dot(tip) for tip in closed.tips or ()):
+            raise ValueError("a closed incarnation, or a closing tip, is not in hex digits")
     return entry
 
 

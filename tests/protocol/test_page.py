@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from sync import http_signatures, invites, urls
+from sync import admission, http_signatures, invites, urls
 from sync.core import changeset as core
 from sync.core import errors, policy, signing, wire
 from sync.core.trust import parse_entry
@@ -169,13 +169,12 @@ def problems(path: Path) -> Iterator[tuple[list[str], str, str]]:
 
 
 def changeset_codes() -> set[str]:
-    """Codes under which a single changeset is refused, held or quarantined: the short texts of these functions."""
-    found = set()
-    for name, functions in (("receive.py", {"_objection", "_accept", "_judge"}), ("admission.py", {"judge"})):
-        for function in ast.walk(ast.parse((SYNC / name).read_text())):
-            if isinstance(function, ast.FunctionDef) and function.name in functions:
-                texts = [n.value for n in ast.walk(function) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
-                found |= {text for text in texts if re.fullmatch(r"[a-z]+(_[a-z]+)+", text)}
+    """Codes under which a single changeset is refused or held, the short texts of these functions; and why it may not count."""
+    found = {*admission.FAULTS, admission.REVOKED, admission.NOT_ALLOWED}
+    for function in ast.walk(ast.parse((SYNC / "receive.py").read_text())):
+        if isinstance(function, ast.FunctionDef) and function.name in {"_objection", "_accept", "_judge"}:
+            texts = [n.value for n in ast.walk(function) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+            found |= {text for text in texts if re.fullmatch(r"[a-z]+(_[a-z]+)+", text)}
     return found
 
 

@@ -25,6 +25,8 @@ class Command(ReportingCommand):
         yield f"digest {report['digest']}"
         counts = ("only_here", "conflicts", "deferred", "held", "quarantined", "orphans", "blobs_missing")
         yield ", ".join(f"{name.replace('_', ' ')} {report[name]}" for name in counts)
+        for group in report["waiting"]:
+            yield f"  {group['state']} {group['count']}: {group['reason']}, first {group['first']}"
         for peer in report["peers"]:
             contact = peer["last_contact"] or "never"
             trouble = f"; {peer['error']['code']}: {peer['error']['detail']}" if peer["error"] else ""

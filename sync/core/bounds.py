@@ -1,0 +1,46 @@
+"""What one changeset may ask of whoever applies it, beside the bytes that the wire bounds.
+
+A function of the changeset alone, so that every replica decides alike. Writers ask it as well: what nobody would apply is
+never made. The bounds lie far above what a person, or an import, does in one transaction.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sync.core.changeset import Head, Op
+
+MAX_DEPTH = 100  # of lists and objects within each other, in one value
+MAX_KEYS = 10_000  # registers of one row that one changeset writes
+MAX_REFERENCES = 100_000  # in all ``over`` and ``seen`` of one op
+MAX_ELEMENT = 4_000  # characters of an element of a set, or of a key of a map
+
+
+def excess(head: Head) -> str:
+    """Return what is too large about ``head``, for people; an empty text where nothing is."""
+    return next((found for op in head.ops if (found := _op_excess(op))), "")
+
+
+def _op_excess(op: Op) -> str:
+    where = f"{op.model} {op.token}"
+    if len(op.writes) > MAX_KEYS:
+        return f"{where} is written {len(op.writes)} times; at most {MAX_KEYS} writes to one row are applied"
+    if len(op.seen or ()) + sum(len(write.over) for write in op.writes) > MAX_REFERENCES:
+        return f"{where} refers to more than {MAX_REFERENCES} writes"
+    for write in op.writes:
+        if write.element is not None and len(write.element) > MAX_ELEMENT:
+            return f"{where} has a key of {len(write.element)} characters; at most {MAX_ELEMENT} are applied"
+        if is_too_deep(write.value):
+            return f"{where} nests {write.field} deeper than {MAX_DEPTH} levels"
+    return ""
+
+
+def is_too_deep(value: Any) -> bool:
+    """Say whether lists and objects stand within each other deeper than ``MAX_DEPTH``. Needs no recursion itself."""
+    level, depth = [value], 0
+    while level := [item for item in level if isinstance(item, list | dict)]:
+        depth += 1
+        if depth > MAX_DEPTH:
+            return True
+        level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
+    return False

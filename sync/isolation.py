@@ -1,0 +1,82 @@
+"""Applying changesets so that one which raises, or ends the process, stops no other.
+
+What cannot be shown is a row that is not projected. Only what cannot even be folded into registers does not count here; it is
+named with the reason, and tried again by ``sync_replay`` and after an upgrade.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+
+from django.db import transaction
+
+from sync import suspects
+from sync.core.changeset import Changeset
+from sync.fold import rows_of
+from sync.models import Entry
+from sync.project import is_of_the_machine
+from sync.rebuild import apply, refold
+
+logger = logging.getLogger(__name__)
+
+FAILED = "apply_failed"
+CRASHED = f"{FAILED}: the process ended each time that this was applied"
+
+
+def apply_each(changesets: Iterable[Changeset]) -> dict[bytes, str]:
+    """Apply ``changesets``, which are in the log already, in a transaction; return those that could not be, with the reason.
+
+    Those are quarantined. Raises what is no changeset's fault: a full disk, a lost connection.
+    """
+    found = list(changesets)
+    suspected = suspects.crashes()
+    doubtful = [changeset for changeset in found if changeset.dot in suspected]
+    failed: dict[bytes, str] = {}
+    for changeset in doubtful:
+        if suspected[changeset.dot] >= suspects.CRASHES:
+            _quarantine(changeset, CRASHED, failed)
+    _apply([changeset for changeset in found if changeset.dot not in suspected], failed)
+    for changeset in doubtful:
+        if changeset.dot not in failed:
+            _apply([changeset], failed)
+    if doubtful:
+        done = {changeset.dot for changeset in doubtful}
+        transaction.on_commit(lambda: suspects.clear(done))
+    # Others may have taken it for applied, and forgotten that they had overwritten it.
+    refold({row for changeset in found if changeset.dot in failed for row in rows_of([changeset])})
+    return failed
+
+
+def _apply(part: Sequence[Changeset], failed: dict[bytes, str]) -> None:
+    """Apply ``part`` at once; where that raises, in halves, down to the one that does."""
+    if not part:
+        return
+    error = _attempt(part)
+    if error is None:
+        return
+    if len(part) > 1:
+        _apply(part[: len(part) // 2], failed)
+        _apply(part[len(part) // 2 :], failed)
+        return
+    logger.warning("the changeset %s cannot be shown as it is", part[0].dot.hex(), exc_info=error)
+    error = _attempt(part, row_by_row=True)
+    if error is not None:
+        _quarantine(part[0], f"{FAILED}: {type(error).__name__}: {error}", failed)
+
+
+def _quarantine(changeset: Changeset, reason: str, failed: dict[bytes, str]) -> None:
+    failed[changeset.dot] = reason[:200]
+    Entry.objects.filter(dot=changeset.dot).update(state=Entry.State.QUARANTINED, reason=reason[:200])
+    logger.error("%s; the changeset %s is quarantined: mend this, then sync_replay", reason, changeset.dot.hex())
+
+
+def _attempt(part: Sequence[Changeset], row_by_row: bool = False) -> Exception | None:
+    try:
+        with suspects.at_hand([changeset.dot for changeset in part]), transaction.atomic():
+            apply(part, row_by_row)
+    except Exception as error:
+        if is_of_the_machine(error):
+            raise
+        return error
+    return None
