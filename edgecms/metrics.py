@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -48,6 +49,16 @@ SECONDS = Histogram(
     ["view"],
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
+
+
+@cache
+def _kept(method: str, status: int) -> Counter:
+    return REQUESTS.labels("kept", method, status)
+
+
+def count_kept(method: str, status: int) -> None:
+    """Count a request that was answered from the folder of pages, without Django. 1 µs."""
+    _kept(method, status).inc()
 
 
 class MetricsMiddleware:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import sys
 
@@ -11,6 +12,11 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.core.wsgi import get_wsgi_application
+
+from content.pagecache.wsgi import PageCache
+from edgecms.metrics import count_kept
+
+logger = logging.getLogger(__name__)
 
 # The status by which a gunicorn worker says that the application cannot be loaded: gunicorn stops instead of trying again.
 CANNOT_LOAD = 4
@@ -28,4 +34,16 @@ def checked_application() -> WSGIHandler:
     return get_wsgi_application()
 
 
-application = checked_application()
+def with_page_cache(inner: WSGIHandler) -> PageCache:
+    """Put the folder of public pages in front of Django; pages of another release or of other settings are gone from it."""
+    from content.pagecache import stale
+
+    folder = stale.folder()
+    try:
+        folder.settle(stale.fingerprint())
+    except OSError as error:
+        logger.warning("the folder of pages cannot be written: %s; pages are rendered for each request", error)
+    return PageCache(inner, folder, count=count_kept)
+
+
+application = with_page_cache(checked_application())

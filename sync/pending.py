@@ -5,7 +5,7 @@ Rows are named by model class and token here, since this module stands below tho
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -52,12 +52,14 @@ class Pending:
     """Rows as they were before this transaction (None: not there), and the values that their authors had loaded.
 
     ``shown`` and ``session`` say more where a form writes: see ``sync.versions``.
+    ``undo`` is called where the transaction is rolled back, or its commit fails.
     """
 
     before: dict[Place, Values | None] = field(default_factory=dict)
     seen: dict[Place, Values] = field(default_factory=dict)
     shown: dict[Place, Shown] = field(default_factory=dict)
     session: Session | None = None
+    undo: list[Callable[[], None]] = field(default_factory=list)
 
     def clear(self) -> None:
         """Forget everything: the transaction has ended."""
@@ -65,6 +67,12 @@ class Pending:
         self.seen.clear()
         self.shown.clear()
         self.session = None
+
+    def roll_back(self) -> None:
+        """Forget everything, and undo what was done outside the database."""
+        self.clear()
+        while self.undo:
+            self.undo.pop()()
 
 
 def of(using: str) -> Pending:

@@ -203,9 +203,12 @@ class Redis(Server):
 
 
 class Nginx(Server):
-    """An nginx with one server block on a port of its own; ``locations`` is what stands in that block."""
+    """An nginx on a port of its own: with one server block, in which ``locations`` stands; or as the whole of ``site`` says.
 
-    def __init__(self, locations: str) -> None:
+    ``site`` is a configuration as in ``conf.d``, whose ``listen 80`` becomes that port.
+    """
+
+    def __init__(self, locations: str = "", site: str = "") -> None:
         self.binary = require("nginx")
         super().__init__()
         self.port = free_port()
@@ -214,9 +217,12 @@ class Nginx(Server):
         temporary = "".join(
             f"{kind}_temp_path {self.folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         )
+        block = site.replace("listen 80;", f"listen 127.0.0.1:{self.port};")
         (self.folder / "nginx.conf").write_text(
             f"daemon off; pid {self.folder}/pid; error_log stderr; events {{}}\n"
-            f"http {{ access_log off; {temporary}\nserver {{ listen 127.0.0.1:{self.port};\n{locations}\n}} }}\n"
+            f"http {{ access_log off; {temporary}\n"
+            + (block or f"server {{ listen 127.0.0.1:{self.port};\n{locations}\n}}")
+            + " }\n"
         )
 
     def command(self) -> list[str]:

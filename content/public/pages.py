@@ -16,6 +16,7 @@ from django.views.decorators.http import require_safe
 
 from content import addresses
 from content.models import Publication, Section
+from content.pagecache.wsgi import KEEP
 from content.public import chrome
 from content.public.published import publications
 from content.public.search import MAX_QUERY, search, shown
@@ -36,6 +37,7 @@ def public(view: View) -> View:
     def fresh(request: HttpRequest, **arguments: Any) -> HttpResponse:
         response = view(request, **arguments)
         response.setdefault("Cache-Control", FRESH)
+        request.META[KEEP] = response.status_code == 200 and response["Cache-Control"] == FRESH
         return _conditional(request, response) if response.status_code == 200 else response
 
     compressed = gzip_page(fresh)

@@ -85,6 +85,8 @@ class CapturingConnection:
         elif pending is not None:
             pending.clear()  # a form that changed nothing has said what it had seen all the same
         super()._commit()  # type: ignore[misc]
+        if pending is not None:
+            pending.undo.clear()
 
     def _flush(self) -> None:
         from sync import commit
@@ -102,12 +104,12 @@ class CapturingConnection:
     def _rollback(self) -> None:
         pending = getattr(self, "sync_pending", None)
         if pending is not None:
-            pending.clear()
+            pending.roll_back()
         super()._rollback()  # type: ignore[misc]
 
     def close(self) -> None:
         """Close; what was not committed is forgotten."""
         pending = getattr(self, "sync_pending", None)
         if pending is not None:
-            pending.clear()
+            pending.roll_back()
         super().close()  # type: ignore[misc]

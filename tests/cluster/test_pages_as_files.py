@@ -1,0 +1,129 @@
+"""Public pages as files over real processes: gunicorn and nginx answer alike, and never with what was before the last commit."""
+
+from __future__ import annotations
+
+import gzip
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import httpx2
+import pytest
+
+from deploy.local.processes import stop
+from tests.cluster.acts import orm, publish, pull
+from tests.cluster.harness import Cluster, Replica, eventually
+from tests.servers import Nginx
+
+CONFIGURATION = Path(__file__).resolve().parents[2] / "deploy" / "nginx" / "edgecms.conf"
+CHANGE = """
+from content.models import Page
+from content.publishing import publish
+page = Page.objects.get(publication__isnull=False)
+page.blocks.update(data={"html": f"<p>All about {text}.</p>"})
+publish(page)
+"""
+# Dies just after the commit, before anything in its wake.
+DIE = """
+import os, signal
+from content.pagecache import folder
+folder.Change.end = lambda self: os.kill(os.getpid(), signal.SIGKILL)
+"""
+ALIKE = ("Content-Type", "Cache-Control", "Content-Security-Policy", "X-Content-Type-Options", "Referrer-Policy", "ETag")
+ALIKE += ("Cross-Origin-Opener-Policy", "X-Frame-Options", "Last-Modified", "Vary")
+
+
+@pytest.fixture
+def master() -> Iterator[Replica]:
+    """A master with two gunicorn workers, in a folder that the account of nginx may read; pytest closes its own to others."""
+    with TemporaryDirectory(prefix="edgecms-pages-") as folder, Cluster(Path(folder), WEB_CONCURRENCY="2") as cluster:
+        Path(folder).chmod(0o755)
+        replica = cluster.make("MASTER01", "master")
+        replica.must("migrate", "--verbosity", "0")
+        replica.start_web()
+        yield replica
+
+
+def kept(replica: Replica) -> list[str]:
+    """The pages in the folder."""
+    root = replica.folder / "pages"
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*.html"))
+
+
+def headers(answer: httpx2.Response) -> dict[str, list[str]]:
+    """The headers that both servers send, each as its parts in order."""
+    return {name: sorted(part.strip() for part in answer.headers.get(name, "").split(";")) for name in ALIKE}
+
+
+def texts(replica: Replica, path: str) -> set[str]:
+    """What readers get who come by connections of their own, so that every worker answers some."""
+    return {replica.get(path).text for _ in range(12)}
+
+
+def test_what_a_command_publishes_shows_in_every_worker_at_once(master: Replica) -> None:
+    """Pages that all workers have answered before are new after a commit of another process."""
+    path = publish(master, "Low water")
+    assert all("All about Low water." in text for text in texts(master, path)) and kept(master)
+    orm(master, CHANGE, text="high water")
+    assert all("All about high water." in text for text in texts(master, path))
+
+
+def test_a_crash_between_commit_and_its_wake_leaves_no_stale_page(master: Replica) -> None:
+    """A publisher is killed right after its commit: readers have the new page, and it is kept again."""
+    path = publish(master, "Low water")
+    texts(master, path)
+    outcome = master.manage("shell", "--no-imports", "--verbosity", "0", "--command", f"text = 'high water'\n{DIE}{CHANGE}")
+    assert outcome.code in (-signal.SIGKILL, 128 + signal.SIGKILL)
+    assert all("All about high water." in text for text in texts(master, path))
+    assert path.strip("/") + ".html" in kept(master)
+
+
+def test_what_an_edge_pulls_shows_at_once(tmp_path: Path) -> None:
+    """A page that the edge has as a file is new when the pull that brought it has ended."""
+    with Cluster(tmp_path) as cluster:
+        master, edge = cluster.make("MASTER01", "master"), cluster.make("EDGE01", "edge", farm="thames")
+        cluster.prepare()
+        cluster.start(workers=False)
+        path = publish(master, "Low water")
+        pull(edge)
+        assert "All about Low water." in edge.get(path).text and kept(edge)
+        orm(master, CHANGE, text="high water")
+        pull(edge)
+        assert "All about high water." in edge.get(path).text
+
+
+def test_nginx_answers_from_the_folder_as_gunicorn_does(master: Replica) -> None:
+    """The same bytes, types, versions and headers, in plain and compressed form, and also when gunicorn is gone."""
+    path = publish(master, "Low water")
+    site = CONFIGURATION.read_text().replace("127.0.0.1:8000", f"127.0.0.1:{master.port}")
+    site = site.replace("/srv/edgecms/pages", str(master.folder / "pages"))
+    for folder in (master.folder, master.folder.parent):
+        folder.chmod(0o755)
+    server = Nginx(site=site)
+    try:
+        server.start()
+        with httpx2.Client(base_url=server.url, trust_env=False) as reader:
+            addresses = ("/", path, path.rpartition("/")[0], "/feed", "/sitemap.xml")
+            first = {address: reader.get(address) for address in addresses}  # rendered by gunicorn, kept as files
+            for address in addresses:
+                for encoding in ("identity", "gzip"):
+                    ours = master.get(address, headers={"Accept-Encoding": encoding})
+                    theirs = reader.get(address, headers={"Accept-Encoding": encoding})
+                    assert theirs.content == ours.content == first[address].content
+                    assert headers(theirs) == headers(ours), address
+                known = {"If-None-Match": theirs.headers["ETag"], "Accept-Encoding": "gzip"}
+                assert reader.get(address, headers=known).status_code == 304
+            assert reader.get("/search?q=water").status_code == 200
+            assert reader.get("/?page=2").status_code == 200
+            assert reader.get("/.state/epoch").status_code == 404 == reader.get(f"{path}.html.meta").status_code
+            orm(master, CHANGE, text="high water")
+            assert "All about high water." in reader.get(path).text
+            eventually(lambda: path.strip("/") + ".html" in kept(master))
+            stop([master.web])
+            assert "All about high water." in reader.get(path).text
+            assert reader.get("/search?q=water").status_code == 502
+            raw = gzip.decompress((master.folder / "pages" / f"{path.strip('/')}.html.gz").read_bytes())
+            assert raw.decode() == reader.get(path).text
+    finally:
+        server.close()
