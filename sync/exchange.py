@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from sync import conf, local, log, trusting
+from sync import ancestry, conf, local, log, trusting
 from sync.core import wire
 from sync.core.changeset import ChainKey, Changeset
 from sync.core.errors import MalformedError
@@ -78,52 +79,97 @@ def tips_from_json(value: Any) -> list[TipAt]:
     return found
 
 
-def count_missing(held: Iterable[TipAt], wanted: Iterable[TipAt]) -> int:
-    """Return how many changesets ``wanted`` has that ``held`` has not, as far as the numbers say."""
-    best: dict[ChainKey, int] = {}
-    for tip in held:
-        best[tip.chain] = max(best.get(tip.chain, 0), tip.seq)
-    most: dict[ChainKey, int] = {}
-    for tip in wanted:
-        most[tip.chain] = max(most.get(tip.chain, 0), tip.seq)
-    return sum(max(0, seq - best.get(chain, 0)) for chain, seq in most.items())
+def missing(have: Sequence[TipAt], me: Party, peer: Party, asks_again: bool = False) -> Iterator[Known]:
+    """Yield what is here and not at a peer that has ``have``, tips and others: the trusted list first, then by order of arrival.
 
-
-def missing(have: Sequence[TipAt], me: Party, peer: Party) -> Iterator[Known]:
-    """Yield what is here and not at a peer that has ``have``: the trusted list first, then by order of arrival.
-
-    Reads in pages, so that memory is bounded. A tip that is unknown here counts as nothing held, unless it lies ahead.
+    Reads in pages, so that memory is bounded. A peer that ``asks_again`` is sent nothing of a chain of which nothing that it
+    has is known here.
     """
-    theirs: dict[ChainKey, list[TipAt]] = {}
-    for tip in have:
-        theirs.setdefault(tip.chain, []).append(tip)
-    starts = {key: _start(key, theirs.get(key, []), ends) for key, ends in _ours(me, peer).items()}
-    chains = {chain.pk: chain for chain in Chain.objects.all()}
-    by_key = {ChainKey(c.name, c.incarnation, c.scope): pk for pk, c in chains.items()}
-    lagging = {key: start for key, start in starts.items() if start is not None}
+    lags = list(_lags(have, tips_between(me, peer)))
+    chains = {ChainKey(c.name, c.incarnation, c.scope): c.pk for c in Chain.objects.all()}
     for is_trust in (True, False):
-        streams = [_entries(by_key[key], start) for key, start in lagging.items() if (key.scope == TRUST) is is_trust]
+        streams = [lag.entries(chains[lag.chain], asks_again) for lag in lags if (lag.chain.scope == TRUST) is is_trust]
         yield from heapq.merge(*streams, key=lambda entry: entry.position)
 
 
-def _ours(me: Party, peer: Party) -> dict[ChainKey, list[TipAt]]:
+def count_missing(have: Sequence[TipAt], ours: Sequence[TipAt]) -> int:
+    """Return how many changesets a peer with ``have`` lacks of those at and below ``ours``; as far as it can be known here."""
+    return sum(lag.count() for lag in _lags(have, ours))
+
+
+def count_unknown(theirs: Sequence[TipAt], ours: Sequence[TipAt]) -> int:
+    """Return how many changesets a peer with the tips ``theirs`` has that are not here, as far as the numbers say."""
+    best: dict[ChainKey, int] = {}
+    for tip in ours:
+        best[tip.chain] = max(best.get(tip.chain, 0), tip.seq)
+    known = log.known(tip.dot for tip in set(theirs) - set(ours))
+    return sum(max(1, tip.seq - best.get(tip.chain, 0)) for tip in set(theirs) - set(ours) if tip.dot not in known)
+
+
+def _lags(have: Sequence[TipAt], ours: Sequence[TipAt]) -> Iterator[_Lag]:
+    """Yield the chains of ``ours`` of which a peer with ``have`` lacks something."""
+    theirs = _by_chain(have)
+    differing = {
+        chain: (ends, theirs.get(chain, []))
+        for chain, ends in _by_chain(ours).items()
+        if not {tip.dot for tip in ends} <= {tip.dot for tip in theirs.get(chain, [])}
+    }
+    known = log.known(tip.dot for ends, told in differing.values() for tip in [*ends, *told])
+    for chain, (ends, told) in differing.items():
+        here = [known[tip.dot] for tip in ends]
+        yield _Lag(chain, here, told, [known[t.dot] for t in told if t.dot in known and known[t.dot].chain == here[0].chain])
+
+
+def _by_chain(tips: Iterable[TipAt]) -> dict[ChainKey, list[TipAt]]:
     found: dict[ChainKey, list[TipAt]] = {}
-    for tip in tips_between(me, peer):
+    for tip in tips:
         found.setdefault(tip.chain, []).append(tip)
     return found
 
 
-def _start(key: ChainKey, theirs: Sequence[TipAt], ours: Sequence[TipAt]) -> int | None:
-    """Return the sequence after which a chain is to be sent; None where nothing is."""
-    if {tip.dot for tip in theirs} == {tip.dot for tip in ours}:
-        return None
-    known = log.known(tip.dot for tip in theirs)
-    if len(theirs) == 1 and len(ours) == 1:
-        tip = theirs[0]
-        if tip.dot in known:
-            return tip.seq
-        return None if tip.seq > ours[0].seq else 0
-    return 0
+@dataclass(frozen=True, slots=True)
+class _Lag:
+    """A chain of which the peer lacks something: its tips here, what the peer has of it, and what of that is known here."""
+
+    chain: ChainKey
+    ends: list[Known]
+    told: list[TipAt]
+    held: list[Known]
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether the peer, none of whose changesets is known here, seems to have all that is here and more."""
+        return bool(self.told) and min(tip.seq for tip in self.told) > max(end.seq for end in self.ends)
+
+    def entries(self, chain: int, asks_again: bool) -> Iterator[Known]:
+        """Yield what is to be sent."""
+        if not self.held:
+            return iter(()) if self.is_ahead or (self.told and asks_again) else _entries(chain, 0)
+        if len(self.ends) == 1:
+            return _entries(chain, max(place.seq for place in self.held))
+        return iter(sorted(log.known(ancestry.lacking(self.ends, self.held)).values(), key=lambda entry: entry.position))
+
+    def count(self) -> int:
+        """Return how many that are; of a fork whose beginning is not known here, as far as the numbers say."""
+        top, known = max(end.seq for end in self.ends), {place.dot for place in self.held}
+        if any(tip.seq > top and tip.dot not in known for tip in self.told):
+            return 0  # it seems to have more
+        if self.held and len(self.ends) > 1:
+            return len(ancestry.lacking(self.ends, self.held))
+        if self.held:
+            return max(0, top - max(place.seq for place in self.held))
+        if self.told:
+            return max(1, top - max(tip.seq for tip in self.told))
+        return Entry.objects.filter(chain=self.ends[0].chain).count() if len(self.ends) > 1 else top
+
+
+def markers(tips: Iterable[TipAt]) -> list[TipAt]:
+    """Return some changesets below ``tips``, ever farther apart: enough to find out with a peer where a chain was forked."""
+    found: list[TipAt] = []
+    for chain, ends in _by_chain(tips).items():
+        place = log.known([ends[0].dot])[ends[0].dot]
+        found += [TipAt(chain, seq, dot) for seq, dot in ancestry.markers(place.chain, max(end.seq for end in ends))]
+    return found
 
 
 def _entries(chain: int, after: int) -> Iterator[Known]:
@@ -171,12 +217,12 @@ def _lines(changeset: Changeset) -> bytes:
     return wire.lines_of(changeset.raw, changeset.signature, changeset.values.values())
 
 
-def stream(have: Sequence[TipAt], me: Party, peer: Party) -> Iterator[bytes]:
-    """Yield the whole answer to a pull: a first line, frames, a last line with the count."""
+def stream(have: Sequence[TipAt], me: Party, peer: Party, asks_again: bool = False) -> Iterator[bytes]:
+    """Yield the whole answer to a pull: a first line, frames, a last line with the count. See ``missing``."""
     first = {"protocol": 1, "name": conf.name(), "time": local.wall_ms(), "tips": tips_as_json(tips_between(me, peer))}
     yield wire.pack(wire.control("H", first))
     total = 0
-    for frame, count in frames(missing(have, me, peer)):
+    for frame, count in frames(missing(have, me, peer, asks_again)):
         total += count
         yield frame
     yield wire.pack(wire.control("E", {"count": total}))

@@ -9,8 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from django.db import connection
-
 from sync.core import wire
 from sync.core.changeset import ChainKey, Changeset
 from sync.core.clock import Timestamp
@@ -143,24 +141,6 @@ def tips() -> list[tuple[ChainKey, int, bytes]]:
     return sorted((ChainKey(name, incarnation, scope), seq, bytes(dot)) for name, incarnation, scope, seq, dot in rows)
 
 
-def is_below(dot: bytes, ends: Iterable[bytes]) -> bool:
-    """Say whether ``dot`` is one of ``ends`` or an ancestor of one, in its chain."""
-    place = known([dot]).get(dot)
-    for end in known(ends).values():
-        if place is None or end.chain != place.chain:
-            continue
-        while end.seq > place.seq:
-            if not _is_forked(end.chain):
-                return True
-            parent = _parent(end.dot)
-            if parent is None:
-                break
-            end = parent
-        if end.dot == dot:
-            return True
-    return False
-
-
 def path_to(ends: Iterable[bytes], chain_id: int | None = None) -> set[bytes]:
     """Return ``ends``, of the chain ``chain_id`` if given, and their ancestors. O(chain), in few statements whatever its shape."""
     found: set[bytes] = set()
@@ -177,22 +157,3 @@ def path_to(ends: Iterable[bytes], chain_id: int | None = None) -> set[bytes]:
                 found.add(bytes(dot))
                 wanted |= {bytes(prev)} if prev else set()
     return found
-
-
-def last_before(end: bytes, bound: Timestamp | None) -> bytes | None:
-    """Return the last changeset on the path to ``end`` whose clock is no later than ``bound`` (None: any); None if none is."""
-    place: Known | None = known([end])[end]
-    while place is not None and bound is not None and place.stamp > bound:
-        place = _parent(place.dot)
-    return place.dot if place is not None else None
-
-
-def _is_forked(chain_id: int) -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT COUNT(*) FROM {Tip._meta.db_table} WHERE chain_id = %s", [chain_id])  # noqa: S608
-        return int(cursor.fetchone()[0]) > 1
-
-
-def _parent(dot: bytes) -> Known | None:
-    prev = Entry.objects.values_list("prev", flat=True).get(dot=dot)
-    return known([bytes(prev)])[bytes(prev)] if prev else None

@@ -49,7 +49,7 @@ def _peer(item: dict[str, Any], contact: Contact | None) -> dict[str, Any]:
     return {
         **{key: item[key] for key in ("name", "role", "farm", "url")},
         "last_contact": contact.last_contact.isoformat() if contact and contact.last_contact else None,
-        "behind": exchange.count_missing(ours, theirs) if is_mine else 0,
+        "behind": exchange.count_unknown(theirs, ours) if is_mine else 0,
         "ahead": exchange.count_missing(theirs, ours) if is_mine else 0,
         "error": contact.error if contact else None,
     }

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from django.db import transaction
 
-from sync import admission, blobs, conf, contacts, exchange, incarnation, incoming, local, trusting
+from sync import admission, blobs, conf, contacts, exchange, incarnation, incoming, local, log, trusting
 from sync.client import Peer
 from sync.core import wire
 from sync.core.errors import (
@@ -187,7 +187,19 @@ class _Exchange:
             )
 
     def _pull(self, mine: list[exchange.TipAt]) -> None:
-        body = orjson.dumps({"have": exchange.tips_as_json(mine)})
+        """Pull; and once more where the peer could not tell where a chain was forked, with what is here of that chain."""
+        theirs = self._pull_once({"have": exchange.tips_as_json(mine), "asks_again": True})
+        begun = {tip.chain for tip in mine}
+        known = log.known(tip.dot for tip in theirs)
+        forked = {tip.chain for tip in theirs if tip.chain in begun and tip.dot not in known}
+        if forked:
+            mine = exchange.tips_between(self.me, self.peer.party)
+            markers = exchange.markers(tip for tip in mine if tip.chain in forked)
+            self._pull_once({"have": exchange.tips_as_json([*mine, *markers])})
+
+    def _pull_once(self, question: dict[str, Any]) -> list[exchange.TipAt]:
+        """Pull and return the tips that the peer has."""
+        body = orjson.dumps(question)
         with self.client.send("POST", "pull", body) as response:
             reader, receipt = _Stream(wire.frames(self.client.chunks(response))), Receipt()
             try:
@@ -198,6 +210,7 @@ class _Exchange:
                 if reader.first is not None:
                     contacts.saw(self.peer.name, reader.tips())
         reader.check()
+        return reader.tips()
 
     def _take(self, receipt: Receipt) -> None:
         self.result.applied += receipt.applied

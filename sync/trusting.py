@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from sync import conf, incarnation, keys, local, log
+from sync import ancestry, conf, incarnation, keys, local, log
 from sync.commit import Draft, make
 from sync.core.changeset import Changeset, Op
 from sync.core.clock import ZERO, Timestamp
@@ -57,7 +57,7 @@ def current() -> TrustList:
 
 def is_below(dot: str, tips: list[str]) -> bool:
     """Say whether ``dot`` lies on the path to one of ``tips``; all in hex."""
-    return log.is_below(bytes.fromhex(dot), [bytes.fromhex(tip) for tip in tips])
+    return ancestry.is_below(bytes.fromhex(dot), [bytes.fromhex(tip) for tip in tips])
 
 
 def position(changeset: Changeset, key: str) -> Position:
@@ -170,7 +170,7 @@ def closed_at(name: str, entry: TrustEntry, until: int | None = None) -> dict[st
         kept = tips.setdefault(chain.incarnation, [])
         bound = None if until is None else _stamp_at(chain, until)
         for end in Tip.objects.filter(chain=chain).values_list("dot", flat=True):
-            last = log.last_before(bytes(end), bound)
+            last = ancestry.last_before(bytes(end), bound)
             if last is not None:
                 kept.append(last.hex())
     for former, dots in tips.items():

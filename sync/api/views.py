@@ -113,11 +113,13 @@ class PullView(PeerView):
     def post(self, request: Request) -> HttpResponseBase:
         """Answer with a stream of what the peer, which has the tips ``have``, lacks."""
         try:
-            have = exchange.tips_from_json(self.json(request).get("have", []))
+            body = self.json(request)
+            have, asks_again = exchange.tips_from_json(body.get("have", [])), body.get("asks_again") is True
         except MalformedError as error:
             raise SyncProblem(400, error.code, str(error)) from None
         contacts.saw(self.peer(request).name, have)
-        return StreamingHttpResponse(exchange.stream(have, trusting.me(), self.peer(request).party), content_type=STREAM)
+        stream = exchange.stream(have, trusting.me(), self.peer(request).party, asks_again)
+        return StreamingHttpResponse(stream, content_type=STREAM)
 
 
 class PushView(PeerView):
