@@ -6,7 +6,7 @@ through the numbers that several branches share, and a chain that is not forked 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from django.db.models import Count, Q
 
@@ -18,18 +18,6 @@ from sync.models import Entry, Tip
 PAGE = 500  # numbers read by one statement
 
 Step = tuple[bytes, bytes | None]  # a changeset and the one before it
-
-
-def is_below(dot: bytes, ends: Collection[bytes]) -> bool:
-    """Say whether ``dot`` is one of ``ends`` or an ancestor of one, in its chain."""
-    found = log.known([dot, *ends])
-    place = found.pop(dot, None)
-    if place is None:
-        return False
-    if dot in ends:
-        return True
-    above = [end for end in found.values() if end.chain == place.chain and end.seq > place.seq]
-    return bool(above) and (not is_forked(place.chain) or any(_descends(end, place) for end in above))
 
 
 def is_forked(chain: int) -> bool:
@@ -96,19 +84,6 @@ def _path(place: Known) -> Iterator[Step]:
         if dot == awaited:
             yield dot, prev
             awaited = prev
-
-
-def _descends(end: Known, place: Known) -> bool:
-    """Say whether ``place`` is an ancestor of ``end``, in a forked chain."""
-    lowered = _lowered(end, place.seq)
-    if lowered.seq == place.seq:
-        return lowered.dot == place.dot
-    level = lowered.seq
-    for dot, _ in _path(lowered):
-        if level == place.seq:
-            return dot == place.dot
-        level -= 1
-    return False
 
 
 def _lowered(place: Known, seq: int) -> Known:

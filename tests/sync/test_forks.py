@@ -120,7 +120,7 @@ def test_whoever_asks_again_gets_every_branch(forest):
 @settings(max_examples=60, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 @given(forests())
 def test_below_is_what_the_links_say(forest):
-    """``is_below``, ``lacking`` and ``last_before`` agree with walking from each to the one before it."""
+    """``lacking`` and ``last_before`` agree with walking from each to the one before it."""
     made, part, other = forest
     hold(*made)
     by_dot = {changeset.dot: changeset for changeset in made}
@@ -133,7 +133,6 @@ def test_below_is_what_the_links_say(forest):
     closed = {end.dot: dots(list(path(end))) for end in made}
     for one in made:
         for end in made:
-            assert ancestry.is_below(one.dot, [end.dot]) is (one.dot in closed[end.dot])
             bound = Timestamp(*one.head.clock)
             last = next((c.dot for c in path(end) if c.head.stamp <= bound), None)
             assert ancestry.last_before(end.dot, bound) == last
@@ -209,19 +208,15 @@ def test_whoever_does_not_ask_again_gets_the_whole_chain():
 
 
 def test_a_long_fork_is_walked_in_pages():
-    """Whether something lies below a tip takes a few statements, however far down the chain it is."""
+    """A branch far down a long chain takes a few statements to find, and not one for each changeset above it."""
     made = branch(300)
     other = branch(3, made[:2])[2:]
     hold(*made, *other)
     with CaptureQueriesContext(
         connection,
     ) as captured:
-        assert ancestry.is_below(made[1].dot, [made[-1].dot])
-        assert ancestry.is_below(made[3].dot, [made[-1].dot])
-        assert not ancestry.is_below(other[0].dot, [made[-1].dot])
-        assert not ancestry.is_below(made[3].dot, [other[-1].dot])
         assert len(sent([TipAt(CHAIN, 300, made[-1].dot)])) == 3
-    assert len(captured) < 40
+    assert len(captured) < 15
 
 
 # --- the status ------------------------------------------------------------------------------------------------------------------
