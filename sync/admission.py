@@ -134,16 +134,15 @@ def _derive(rows: set[RowKey], turned: list[tuple[int, Changeset]]) -> None:
 def release() -> int:
     """Let count what was held because its clock ran ahead, where the wall clock has caught up; return how many."""
     bound = local.wall_ms() + conf.max_clock_drift_ms()
-    trust = trusting.current()
+    trust, is_below = trusting.current(), trusting.is_below_once()
     released: list[Changeset] = []
     count = 0
-    for entry in Entry.objects.filter(state=Entry.State.HELD).order_by("position"):
+    for entry in Entry.objects.filter(state=Entry.State.HELD, ms__lte=bound).order_by("position"):
         prev = bytes(entry.prev) if entry.prev else b""
-        is_parent_held = Entry.objects.filter(dot=prev, state=Entry.State.HELD).exists()
-        if entry.ms > bound or is_parent_held:
+        if Entry.objects.filter(dot=prev, state=Entry.State.HELD).exists():
             continue
         changeset = log.changesets([bytes(entry.dot)])[bytes(entry.dot)]
-        state, reason = judge(trust, changeset, entry.chain.key, trusting.is_below)
+        state, reason = judge(trust, changeset, entry.chain.key, is_below)
         Entry.objects.filter(pk=entry.pk).update(state=state, reason=reason)
         count += 1
         if state == Entry.State.APPLIED and changeset.head.scope != TRUST:

@@ -55,11 +55,6 @@ def current() -> TrustList:
     return found
 
 
-def is_below(dot: str, tips: list[str]) -> bool:
-    """Say whether ``dot`` lies on the path to one of ``tips``; all in hex."""
-    return ancestry.is_below(bytes.fromhex(dot), [bytes.fromhex(tip) for tip in tips])
-
-
 def position(changeset: Changeset, key: str) -> Position:
     """Return where ``changeset`` stands, as the list names places; ``key`` is that of its chain."""
     return Position(changeset.head.incarnation, key, changeset.dot.hex())
