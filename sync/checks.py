@@ -9,7 +9,7 @@ from django.core.checks import CheckMessage, Error, register
 from django.db import models
 
 from sync.fields import ReferenceField
-from sync.registry import POLICIES, ModelSpec, all_specs
+from sync.registry import POLICIES, FieldSpec, ModelSpec, all_specs
 
 
 @register("sync")
@@ -34,6 +34,7 @@ def _problems(spec: ModelSpec) -> Iterator[CheckMessage]:
             )
         if isinstance(field.field, models.FloatField | models.ManyToManyField):
             yield Error(f"{where} cannot replicate.", hint="Use a decimal, or a model of its own.", id="sync.E003")
+        yield from _element_problems(spec, field)
         if field.policy not in POLICIES:
             yield Error(f"{where} has the policy {field.policy!r}.", hint=f"Use one of {', '.join(POLICIES)}.", id="sync.E004")
     unique = [c for c in spec.model._meta.constraints if isinstance(c, models.UniqueConstraint)]
@@ -50,3 +51,16 @@ def _runs_in_a_circle(spec: ModelSpec) -> bool:
         seen.append(place)
         place = place.whole
     return place is not None
+
+
+def _element_problems(spec: ModelSpec, field: FieldSpec) -> Iterator[CheckMessage]:
+    """What is declared for the keys of a map."""
+    declared = getattr(spec.model, "Replication", None)
+    for name, policy in getattr(declared, "policies", {}).items():
+        if not name.startswith(f"{field.field.name}/"):
+            continue
+        where = f"{spec.label}.{name}"
+        if field.policy != "map":
+            yield Error(f"{where} is declared, and {field.field.name} has no keys.", hint="Use a MapField.", id="sync.E004")
+        elif policy not in ("register", "text"):
+            yield Error(f"{where} has the policy {policy!r}.", hint="Use register or text for keys of a map.", id="sync.E004")

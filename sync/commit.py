@@ -17,6 +17,7 @@ from sync.difference import Change, RowChange, row_change
 from sync.fold import fold
 from sync.models import Entry, Local, Tip
 from sync.project import project
+from sync.recognition import Register, writes_shown_as
 from sync.rebuild import rename
 from sync.registers import Batch, RowKey, Slot
 from sync.registry import spec
@@ -116,25 +117,7 @@ def _over(row: RowChange, change: Change, slot: Slot, values: Values, sight: Sig
         return shown
     if len(heads) == 1 and not change.is_stale:
         return list(heads)
-    return _saying(change.saw, _key(row), change, heads, values)
-
-
-def _saying(saw: Any, row: RowKey, change: Change, heads: Iterable[bytes], values: Values) -> list[bytes]:
-    found: list[bytes] = []
-    level, passed = list(heads), set[bytes]()
-    while level and not found:
-        found = [dot for dot in level if _said(values, row, change, dot) == saw]
-        passed.update(level)
-        level = [dot for head in level for dot in values.over(row, change.key, head) if dot not in passed]
-    return found
-
-
-def _said(values: Values, row: RowKey, change: Change, dot: bytes) -> Any:
-    try:
-        value = change.field.clean(values.value(row, change.key, dot))
-    except KeyError:
-        return None
-    return change.field.to_json(change.field.from_json(value)) if change.element is None else value
+    return writes_shown_as(change.saw, values, Register(_key(row), change.field, change.element), heads)
 
 
 def make(scope: str, draft: Draft, own: Local, after: Timestamp = ZERO) -> Changeset:
@@ -184,7 +167,9 @@ def _apply(batch: Batch, rows: Sequence[RowChange], made: Sequence[Changeset]) -
         fold(batch, changeset)
     for row in rows:
         slot = batch.slots[_key(row)]
-        slot.changed = {key for name in row.restore for key in _keys(slot, name)}
+        # Of several heads, what is shown may be another value than the one just written.
+        contested = {change.key for change in row.changes if len(slot.row.heads.get(change.key, ())) > 1}
+        slot.changed = contested.union(*(_keys(slot, name) for name in row.restore))
         slot.alive = row.after is not None
         slot.dirty = slot.dirty or bool(row.restore)
     batch.settle()

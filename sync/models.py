@@ -92,11 +92,13 @@ class Register(models.Model):
     state = models.BinaryField()
     alive = models.BooleanField()
     siblings = models.BooleanField(default=False, help_text="some key has several heads")
+    undecided = models.BooleanField(default=False, help_text="it lives, and a deletion stands that no write has named")
     projected = models.BooleanField(default=True, help_text="the row shows this state; if not, tried again after an upgrade")
 
     class Meta:
         indexes = [
             models.Index(fields=["key"], name="register_siblings", condition=models.Q(siblings=True)),
+            models.Index(fields=["key"], name="register_undecided", condition=models.Q(undecided=True)),
             models.Index(fields=["key"], name="register_unprojected", condition=models.Q(projected=False)),
         ]
 

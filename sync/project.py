@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection, transaction
 
-from sync import claims, signals
+from sync import claims, merging, signals
 from sync.core import bounds
 from sync.core.register import Row
 from sync.db import sql
@@ -84,6 +84,7 @@ def project(batch: Batch, values: Values) -> None:
 def values_shown(model: ModelSpec, slots: dict[RowKey, Slot], values: Values) -> dict[RowKey, dict[str, Any] | None]:
     """Return what instances are to have in each field; None for a row that this release cannot show. Writes nothing."""
     projector = _Projector(model, Batch(), values)
+    projector.prefetch(slots)
     projector.read_names(slots)
     return {key: projector.all_shown(key, slot) for key, slot in slots.items()}
 
@@ -111,7 +112,7 @@ class _Projector:
         living = {key: slot for key, slot in slots.items() if self._lives(key, slot)}
         full = {key: slot for key, slot in living.items() if not slot.alive or not slot.projected}
         partial = {key: slot for key, slot in living.items() if key not in full and slot.changed}
-        self._prefetch([*full.values(), *partial.values()])
+        self.prefetch({**full, **partial})
         self.read_names({**full, **partial})
         wholes = self._wholes(dying)
         sql.delete_in(self.model.table, "token", [key.token for key in dying])
@@ -131,10 +132,13 @@ class _Projector:
     def _has_rows(part: ModelSpec, whole: str) -> bool:
         return part.model._base_manager.filter(**{str(part.composition): whole}).exists()
 
-    def _prefetch(self, slots: Iterable[Slot]) -> None:
+    def prefetch(self, slots: dict[RowKey, Slot]) -> None:
+        """Read what the heads of ``slots`` say, and what merging them is likely to take."""
         # Of a register with very many heads one is shown, and the others stay where they are.
-        found = (heads for slot in slots for heads in slot.row.heads.values())
+        found = (heads for slot in slots.values() for heads in slot.row.heads.values())
         self.values.prefetch({dot for heads in found for dot in (heads if len(heads) <= MANY else [self.values.shown(heads)])})
+        several = ((key, name, heads) for key, slot in slots.items() for name, heads in slot.row.heads.items() if len(heads) > 1)
+        merging.prefetch(self.values, self.model, several)
 
     def read_names(self, slots: dict[RowKey, Slot]) -> None:
         """Read what differs from what was claimed, of the rows themselves and of those whose names they repeat."""
@@ -212,14 +216,11 @@ class _Projector:
             prefix = f"{field.name}/"
             elements = {name[len(prefix) :]: heads for name, heads in slot.row.heads.items() if name.startswith(prefix)}
             if field.policy == "set":
-                return sorted(e for e, heads in elements.items() if any(self._said(key, prefix + e, d) for d in heads))
-            found = {e: self._said(key, prefix + e, self.values.shown(heads)) for e, heads in elements.items() if heads}
+                return sorted(e for e, heads in elements.items() if any(self.values.value(key, prefix + e, d) for d in heads))
+            found = {e: merging.shown(self.values, key, field, e, heads) for e, heads in elements.items() if heads}
             return {element: value for element, value in found.items() if value is not None}
         heads = slot.row.heads.get(field.name)
-        return self._said(key, field.name, self.values.shown(heads)) if heads else field.to_json(field.empty())
-
-    def _said(self, key: RowKey, name: str, dot: bytes) -> Any:
-        return self.values.value(key, name, dot)
+        return merging.shown(self.values, key, field, None, heads) if heads else field.to_json(field.empty())
 
     def all_shown(self, key: RowKey, slot: Slot) -> dict[str, Any] | None:
         """Return what an instance is to have in each field; None where it cannot be shown."""

@@ -93,8 +93,9 @@ class Batch:
             delta = term(key, state) - (term(key, slot.before) if slot.before else 0)
             sums[slot.scope] = sums.get(slot.scope, 0) + delta
             siblings = any(True for _ in slot.row.siblings())
-            rows.append((key.stored, key.model, key.token, slot.scope, state, slot.alive, siblings, slot.projected))
-        sql.upsert(TABLE, "key", ("model", "token", "scope", "state", "alive", "siblings", "projected"), rows)
+            undecided = slot.alive and bool(slot.row.unanswered())
+            rows.append((key.stored, key.model, key.token, slot.scope, state, slot.alive, siblings, undecided, slot.projected))
+        sql.upsert(TABLE, "key", ("model", "token", "scope", "state", "alive", "siblings", "undecided", "projected"), rows)
         add_to_digests(sums)
 
 

@@ -7,6 +7,7 @@ changes are kept and passed on, and shown after the upgrade that brings the mode
 from __future__ import annotations
 
 import base64
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
@@ -59,11 +60,28 @@ def _to_iso(value: Any) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class FieldSpec:
-    """One replicated field: ``name`` as it stands in ops (the attribute name), its policy, its two conversions."""
+    """One replicated field: ``name`` as it stands in ops (the attribute name), its policy, its two conversions.
+
+    ``texts``: the elements of a map whose policy is ``text``. ``markup``: those of them that are HTML; None stands for the
+    field itself. ``cleaners``: by element, what makes a merged value safe. ``empty_wins``: of several heads, one that says
+    None is shown.
+    """
 
     field: models.Field[Any, Any]
     policy: str
     clean: Callable[[Any], Any]
+    texts: frozenset[str] = frozenset()
+    markup: frozenset[str | None] = frozenset()
+    cleaners: Mapping[str, Callable[[Any], Any]] = dataclasses.field(default_factory=dict)
+    empty_wins: bool = False
+
+    def is_text(self, element: str | None) -> bool:
+        """Whether the field, or this element of a map, is merged."""
+        return self.policy == "text" if element is None else element in self.texts
+
+    def clean_merged(self, element: str | None, value: Any) -> Any:
+        """Return a merged value, made safe to show."""
+        return self.clean(value) if element is None else self.cleaners.get(element, _same)(value)
 
     @property
     def name(self) -> str:
@@ -172,16 +190,12 @@ def _everybody(_: dict[str, Any]) -> str:
 @lru_cache(maxsize=256)
 def _build(model: type[ReplicatedModel]) -> ModelSpec:
     declared = getattr(model, "Replication", None)
-    policies = getattr(declared, "policies", {})
-    cleaners = getattr(declared, "clean", {})
     local = getattr(declared, "local", ())
     composition = getattr(declared, "composition", None)
     fields = {
-        field.attname: FieldSpec(
-            field, policies.get(field.name, getattr(field, "policy", "register")), cleaners.get(field.name, _same)
-        )
-        for field in model._meta.concrete_fields
-        if not field.primary_key and field.name not in local
+        column.attname: _field(declared, column)
+        for column in model._meta.concrete_fields
+        if not column.primary_key and column.name not in local
     }
     return ModelSpec(
         model=model,
@@ -191,6 +205,27 @@ def _build(model: type[ReplicatedModel]) -> ModelSpec:
         named={n: model._meta.get_field(ref).attname for n, ref in getattr(declared, "named", {}).items()},  # type: ignore[union-attr]
         scope=_scope(getattr(declared, "scope", None)),
     )
+
+
+def _field(declared: Any, column: models.Field[Any, Any]) -> FieldSpec:
+    policies, cleaners = getattr(declared, "policies", {}), getattr(declared, "clean", {})
+    markup = dict.fromkeys(getattr(declared, "markup", ()), True)
+    prefix = f"{column.name}/"
+    own: dict[str, str] = _below(policies, prefix)
+    return FieldSpec(
+        column,
+        policies.get(column.name, getattr(column, "policy", "register")),
+        cleaners.get(column.name, _same),
+        texts=frozenset(element for element, policy in own.items() if policy == "text"),
+        markup=frozenset([*_below(markup, prefix), *([None] if column.name in markup else [])]),
+        cleaners=_below(cleaners, prefix),
+        empty_wins=column.name in getattr(declared, "empty_wins", ()),
+    )
+
+
+def _below(declared: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Return what is declared for the elements of a field, by element."""
+    return {name.removeprefix(prefix): value for name, value in declared.items() if name.startswith(prefix)}
 
 
 def _scope(declared: Any) -> Scope:

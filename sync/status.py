@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sync import conf, exchange, keys, local, log, orphans, registers, replay, trusting
+from sync import conf, conflicts, exchange, keys, local, log, orphans, registers, replay, trusting
 from sync.core.policy import Verb, may
-from sync.core.register import Row
 from sync.models import Contact, Entry, MissingBlob, Register
-from sync.registers import RowKey
-from sync.registry import spec_of
-from sync.values import Values
 
 
 def status() -> dict[str, Any]:
@@ -30,7 +26,7 @@ def status() -> dict[str, Any]:
         "digest": registers.digest(),
         "peers": [_peer(item, contacts.get(item["name"])) for item in others],
         "only_here": only_here(contacts.values()),
-        "conflicts": sum(1 for _ in conflicts()),
+        "conflicts": conflicts.count(),
         "deferred": Register.objects.filter(projected=False).count(),
         "held": Entry.objects.filter(state=Entry.State.HELD).count(),
         "quarantined": Entry.objects.filter(state=Entry.State.QUARANTINED).count(),
@@ -59,24 +55,3 @@ def only_here(contacts: Iterable[Contact]) -> int:
     """Return how many changesets are here that no peer was seen to hold."""
     seen = [tip for contact in contacts for tip in exchange.tips_from_json(contact.tips)]
     return exchange.count_missing(seen, [exchange.TipAt(*tip) for tip in log.tips()])
-
-
-def conflicts() -> Iterable[tuple[RowKey, str]]:
-    """Yield the registers whose heads say different things: row and key."""
-    values = Values()
-    for model, token, state in Register.objects.filter(siblings=True).values_list("model", "token", "state"):
-        row, key = Row.decode(bytes(state)), RowKey(model, token)
-        for name in row.siblings():
-            spec = spec_of(model)
-            field = spec.fields.get(name.split("/", 1)[0]) if spec else None
-            if field is not None and field.policy == "set":
-                continue
-            if len({repr(_said(values, key, name, dot)) for dot in row.heads[name]}) > 1:
-                yield key, name
-
-
-def _said(values: Values, key: RowKey, name: str, dot: bytes) -> Any:
-    try:
-        return values.value(key, name, dot)
-    except KeyError:
-        return dot

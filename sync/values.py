@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from sync import log
-from sync.core.changeset import Changeset
+from sync.core.changeset import Changeset, Write
 from sync.core.clock import Timestamp
-from sync.models import Chain
+from sync.models import Chain, Entry
 from sync.registers import RowKey
 
 Order = tuple[Timestamp, str, str, int, bytes]
@@ -20,7 +20,8 @@ class Values:
     def __init__(self, at_hand: Iterable[Changeset] = ()) -> None:
         self._changesets: dict[bytes, Changeset] = {changeset.dot: changeset for changeset in at_hand}
         self._orders: dict[bytes, Order] = {}
-        self._written: dict[bytes, dict[tuple[RowKey, str], Any]] = {}
+        self._applied: set[bytes] = set()
+        self._written: dict[bytes, dict[tuple[RowKey, str], Write]] = {}
 
     def prefetch(self, dots: Iterable[bytes]) -> None:
         """Read the changesets ``dots`` that are not at hand."""
@@ -33,40 +34,57 @@ class Values:
         self.prefetch([dot])
         return self._changesets.get(dot)
 
-    def value(self, row: RowKey, key: str, dot: bytes) -> Any:
-        """Return what ``dot`` wrote to the register. Raises KeyError where it did not, or where the value was dropped."""
+    def write(self, row: RowKey, key: str, dot: bytes) -> Write | None:
+        """Return what ``dot`` wrote to the register; None where it is not held, or wrote something else."""
         if dot not in self._written:
             changeset = self.changeset(dot)
             if changeset is None:
-                raise KeyError(dot.hex())
+                return None
             self._written[dot] = {
                 (RowKey(op.model, op.token), write.key): write for op in changeset.head.ops for write in op.writes
             }
-        return self._changesets[dot].value(self._written[dot][(row, key)])
+        return self._written[dot].get((row, key))
+
+    def value(self, row: RowKey, key: str, dot: bytes) -> Any:
+        """Return what ``dot`` wrote to the register. Raises KeyError where it did not, or where the value was dropped."""
+        write = self.write(row, key, dot)
+        if write is None:
+            raise KeyError(dot.hex())
+        return self._changesets[dot].value(write)
 
     def over(self, row: RowKey, key: str, dot: bytes) -> list[bytes]:
         """Return the dots that the write of ``dot`` to the register overwrote."""
-        changeset = self.changeset(dot)
-        if changeset is None:
+        write = self.write(row, key, dot)
+        if write is None:
             return []
-        refs = changeset.refs()
-        writes = (w for op in changeset.head.ops if (op.model, op.token) == row for w in op.writes if w.key == key)
-        return [refs[index] for write in writes for index in write.over]
+        refs = self._changesets[dot].head.refs
+        return [bytes.fromhex(refs[index]) for index in write.over]
+
+    def parents(self, row: RowKey, key: str, dot: bytes) -> list[bytes]:
+        """Return those of ``over`` that count here and wrote the register: its ancestors by one step."""
+        above = self.over(row, key, dot)
+        self.prefetch(above)
+        self.read_orders(above)
+        return [dot for dot in above if dot in self._applied and self.write(row, key, dot) is not None]
+
+    def order(self, dot: bytes) -> Order:
+        """Return what decides which of several heads is shown. Raises KeyError for what is not in the log."""
+        self.read_orders([dot])
+        return self._orders[dot]
 
     def shown(self, heads: tuple[bytes, ...]) -> bytes:
         """Return the head that every replica shows: the greatest by clock, name, incarnation, sequence, dot."""
         if len(heads) == 1:
             return heads[0]
-        self._read_orders(heads)
+        self.read_orders(heads)
         return max(heads, key=lambda dot: self._orders[dot])
 
-    def order(self, dot: bytes) -> Order:
-        """Return what decides between ``dot`` and other heads."""
-        self._read_orders([dot])
-        return self._orders[dot]
-
-    def _read_orders(self, dots: Iterable[bytes]) -> None:
-        entries = log.known(dot for dot in dots if dot not in self._orders)
+    def read_orders(self, dots: Iterable[bytes]) -> None:
+        """Read from the log where ``dots`` stand in the order of heads, and whether they count."""
+        entries = log.known([dot for dot in dots if dot not in self._orders])
+        if not entries:
+            return
+        self._applied.update(dot for dot, entry in entries.items() if entry.state == Entry.State.APPLIED)
         chains = Chain.objects.in_bulk({entry.chain for entry in entries.values()})
         for dot, entry in entries.items():
             chain = chains[entry.chain]

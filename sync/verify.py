@@ -92,7 +92,7 @@ class _Verification:
     def _page(self, page: Sequence[tuple[RowKey, Slot, set[str]]]) -> Iterator[Difference]:
         values = Values()
         values.prefetch({dot for _, slot, _ in page for heads in slot.row.heads.values() for dot in heads})
-        columns = ("key", "scope", "state", "alive", "siblings", "projected")
+        columns = ("key", "scope", "state", "alive", "siblings", "undecided", "projected")
         keys = [key.stored for key, _, _ in page]
         stored = {row[0]: row[1:] for row in sql.select_in(TABLE, columns, "key", keys)}
         page = [(key, slot, scopes) for key, slot, scopes in page if slot.row.heads or slot.row.deletes]
@@ -104,7 +104,7 @@ class _Verification:
             is_alive = self._is_alive(key, slot)
             if held is not None and bool(held[2]) != is_alive:
                 yield Difference("registers", *key, None, {"alive": bool(held[2])}, {"alive": is_alive})
-            is_deferred = held is not None and not held[4]
+            is_deferred = held is not None and not held[5]
             yield from self._row(key, slot, shown.get(key), wanted.get(key) if is_alive else None, is_alive, is_deferred)
             self.sums[slot.scope] = self.sums.get(slot.scope, 0) + term(key, slot.row.encode())
 
@@ -112,7 +112,7 @@ class _Verification:
         if held is None:
             yield Difference("registers", *key, None, None, _heads(slot.row))
             return
-        scope, state, _, siblings, _ = held
+        scope, state, alive, siblings, undecided, _ = held
         if scope in scopes:
             slot.scope = scope  # of a row that was written in two, the one that came first here
         else:
@@ -121,6 +121,8 @@ class _Verification:
             yield from _state_differences(key, bytes(state), slot.row)
         if bool(siblings) != any(True for _ in slot.row.siblings()):
             yield Difference("registers", *key, None, {"siblings": bool(siblings)}, {"siblings": not siblings})
+        if alive and bool(undecided) != bool(slot.row.unanswered()):
+            yield Difference("registers", *key, None, {"undecided": bool(undecided)}, {"undecided": not undecided})
 
     def _is_alive(self, key: RowKey, slot: Slot) -> bool:
         return slot.row.own or bool(slot.row.deletes and self.derived.has_parts(key))

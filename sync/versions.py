@@ -22,12 +22,13 @@ import msgspec
 from django.core import signing
 from django.db import models, router
 
-from sync import conf, local, pending
+from sync import conf, local, merging, pending
 from sync.core.clock import ZERO, Timestamp
 from sync.core.token import derived_token
 from sync.models import Register, Written
 from sync.pending import Heads
 from sync.registers import Batch, RowKey
+from sync.registry import spec_of
 from sync.values import Values
 
 SALT = "sync.versions"
@@ -88,7 +89,7 @@ class Versions:
         fingerprint = hashlib.sha256(msgspec.msgpack.encode(states)).hexdigest()[:32]
         if not all_shown:
             for key, slot in batch.slots.items():
-                rows[key].update((name, (values.shown(slot.row.heads[name]),)) for name in slot.row.siblings())
+                rows[key].update((name, _shown(values, key, name, slot.row.heads[name])) for name in slot.row.siblings())
         return cls(clock=clock, rows=rows, fingerprint=fingerprint)
 
     def pack(self) -> str:
@@ -149,6 +150,16 @@ class Versions:
         token = derived_token(conf.name(), f"{self.session} {name}", datetime.fromtimestamp(self.made / 1000, UTC))
         self._made.add(token)
         return token
+
+
+def _shown(values: Values, row: RowKey, name: str, heads: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """Return the heads of a register that the row shows, alone or merged."""
+    model = spec_of(row.model)
+    field_name, _, element = name.partition("/")
+    column = model.fields.get(field_name) if model else None
+    if column is None:
+        return (values.shown(heads),)
+    return tuple(merging.heads_shown(values, row, column, element or None, heads))
 
 
 def _count(value: Any) -> int:

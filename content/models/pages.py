@@ -8,6 +8,7 @@ from content_editor.models import Region
 from django.db import models
 from django.utils import timezone
 
+from content.blocks import clean_html, describe
 from content.models.assets import Asset
 from sync import claims
 from sync.core.slug import make_slug
@@ -78,6 +79,7 @@ class Page(Slugged):
 
     class Replication:
         policies = {"slug": "claim", "summary": "text", "updated": "latest"}
+        empty_wins = ("publication",)  # taken down by one and published by another at once, the page is down
 
     class Meta:
         ordering = ["-updated", "token"]
@@ -100,13 +102,14 @@ class Block(ReplicatedModel):
     data = MapField(default=dict)
 
     class Replication:
-        policies = {"ordering": "latest"}  # a move is no edit: it raises nothing that was deleted, and asks nobody
+        # A move is no edit: it raises nothing that was deleted, and asks nobody.
+        policies = {"ordering": "latest", "data/html": "text", "data/caption": "text", "data/code": "text"}
+        markup = ("data/html", "data/caption")
+        clean = {"data/html": clean_html}
         composition = "parent"
 
     class Meta:
         ordering = ["ordering", "token"]
 
     def __str__(self) -> str:
-        from content.blocks import describe
-
         return describe(self.type, self.data)

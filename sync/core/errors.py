@@ -51,6 +51,12 @@ class NameTakenError(RejectedError):
     code = "name_taken"
 
 
+class StaleError(RejectedError):
+    """What somebody decided about was changed since it was shown to him: nothing was written; he has to look again."""
+
+    code = "stale"
+
+
 class RetryLaterError(SyncError):
     """Nobody must act: the next sweep tries again."""
 

@@ -80,6 +80,19 @@ class Row:
         seen = frozenset().union(*self.deletes.values())
         return any(dot not in seen for key, heads in self.heads.items() if key not in self.latest for dot in heads)
 
+    def unanswered(self) -> list[Dot]:
+        """The deletions that no write has named, sorted. Where the row lives, somebody has to choose: keep it, or delete it.
+
+        A deletion is no write, so what names one stays in ``gone``.
+        """
+        return sorted(self.deletes.keys() - self.waiting()) if self.deletes else []
+
+    def unseen(self) -> dict[str, tuple[Dot, ...]]:
+        """By key, the heads that keep the row alive: those that no deletion had seen. Empty where only its parts do."""
+        seen = frozenset().union(*self.deletes.values())
+        left = {key: tuple(d for d in heads if d not in seen) for key, heads in self.heads.items() if key not in self.latest}
+        return {key: dots for key, dots in left.items() if dots}
+
     def dots(self) -> list[Dot]:
         """The heads of all keys, sorted, each once."""
         return sorted({dot for heads in self.heads.values() for dot in heads})

@@ -96,7 +96,7 @@ class Ledger:
                 raise WrongError(f"{place[0].token} {place[1]}: {dot.hex()[:8]} was overwritten and never seen by the author")
         values = {repr(self._value(dot, place)) for dot in heads}
         for dot in said.over & heads:
-            if len(values) > 1 and field.policy != "text" and self._value(dot, place) != saw:
+            if len(values) > 1 and not field.is_text(place[1].partition("/")[2] or None) and self._value(dot, place) != saw:
                 raise WrongError(f"{place[0].token} {place[1]}: a sibling was overwritten that was not shown")
 
     def _value(self, dot: bytes, place: Place) -> Any:
