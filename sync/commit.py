@@ -17,8 +17,8 @@ from sync.difference import Change, RowChange, row_change
 from sync.fold import fold
 from sync.models import Entry, Local, Tip
 from sync.project import project
-from sync.recognition import Register, writes_shown_as
 from sync.rebuild import rename
+from sync.recognition import Register, writes_shown_as
 from sync.registers import Batch, RowKey, Slot
 from sync.registry import spec
 from sync.sight import Sight

@@ -63,7 +63,7 @@ class Conflict:
     """What is to be decided. ``field`` is the name of the register within the row, None for a deletion.
 
     ``row``: the row as ``str`` names it, or its token where it cannot be shown. ``base``: the value that all authors had seen,
-    None where there is none. ``versions``: the shown one first, then the latest first. ``seen``: what to hand back.
+    None where there is none. ``versions``: the shown one first, then the latest first, of very many the latest hundred. ``seen``: what to hand back.
     """
 
     kind: str
@@ -124,6 +124,13 @@ class Open:
         """The heads of the register."""
         return self.row.heads[self.name] if self.name else ()
 
+    def latest(self, values: Values) -> tuple[bytes, ...]:
+        """Of very many heads the greatest, which are looked at first."""
+        if len(self.heads) <= merging.MAX_LOOKED_AT:
+            return self.heads
+        values.read_orders(self.heads)
+        return tuple(sorted(self.heads, key=values.order)[-merging.MAX_LOOKED_AT :])
+
 
 def conflicts() -> Iterator[Conflict]:
     """Yield all conflicts, the oldest rows first."""
@@ -172,7 +179,7 @@ def _candidates(key: RowKey, row: Row, model: ModelSpec, undecided: bool) -> Ite
 
 
 def _prefetch(values: Values, candidates: Sequence[Open]) -> None:
-    values.prefetch({dot for found in candidates for dot in (*found.heads, *found.row.deletes)})
+    values.prefetch({dot for found in candidates for dot in (*found.latest(values), *found.row.deletes)})
     by_model: dict[str, list[Open]] = {}
     for found in candidates:
         if found.field is not None:
@@ -184,7 +191,7 @@ def _prefetch(values: Values, candidates: Sequence[Open]) -> None:
 def _differs(values: Values, found: Open) -> bool:
     """Whether the heads say different things and do not merge."""
     assert found.field is not None
-    said = {repr(merging.said(values, found.key, str(found.name), dot)) for dot in found.heads}
+    said = {repr(merging.said(values, found.key, str(found.name), dot)) for dot in found.latest(values)}
     return len(said) > 1 and merging.merged(values, found.key, found.field, found.element, found.heads) is None
 
 
@@ -211,7 +218,7 @@ def names_of(keys: Collection[RowKey]) -> dict[RowKey, str]:
 def _of_values(values: Values, each: Open, name: str) -> Conflict:
     assert each.field is not None
     shown = merging.shown_head(values, each.key, each.field, each.element, each.heads)
-    heads = sorted(each.heads, key=lambda dot: (dot == shown, values.order(dot)), reverse=True)
+    heads = sorted(each.latest(values), key=lambda dot: (dot == shown, values.order(dot)), reverse=True)
     return Conflict(
         kind="value",
         model=each.key.model,
@@ -221,7 +228,7 @@ def _of_values(values: Values, each: Open, name: str) -> Conflict:
         base=merging.base(values, each.key, each.field, each.element, each.heads),
         versions=tuple(version(values, each.key, each.name, dot, dot == shown) for dot in heads),
         deletions=(),
-        seen=tuple(dot.hex() for dot in each.heads),
+        seen=tuple(dot.hex() for dot in heads),
         is_text=each.field.is_text(each.element),
         is_markup=each.element in each.field.markup,
     )

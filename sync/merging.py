@@ -17,6 +17,7 @@ from sync.registry import FieldSpec, ModelSpec
 from sync.values import Values
 
 MAX_SIBLINGS = 16  # beyond, nothing is merged
+MAX_LOOKED_AT = 100  # heads of one register whose values are read; beyond, only order decides
 MAX_DEPTH = 8  # of bases that are merges themselves
 
 Heads = Sequence[bytes]
@@ -37,7 +38,7 @@ def shown(values: Values, row: RowKey, field: FieldSpec, element: str | None, he
 
 def shown_head(values: Values, row: RowKey, field: FieldSpec, element: str | None, heads: Heads) -> bytes:
     """Return the head that is shown where nothing is merged: the greatest, of those that say None if these win."""
-    if len(heads) > 1 and field.empty_wins:
+    if 1 < len(heads) <= MAX_LOOKED_AT and field.empty_wins:
         key = key_of(field, element)
         heads = [dot for dot in heads if said(values, row, key, dot) is None] or heads
     return values.shown(tuple(heads))
@@ -47,6 +48,8 @@ def heads_shown(values: Values, row: RowKey, field: FieldSpec, element: str | No
     """Return the heads that whoever looks at the row is shown: all where they are merged, else those that say what is shown."""
     if len(heads) < 2 or merged(values, row, field, element, heads) is not None:
         return list(heads)
+    if len(heads) > MAX_LOOKED_AT:
+        return [values.shown(tuple(heads))]
     said_by = {dot: said(values, row, key_of(field, element), dot) for dot in heads}
     shown = any(said_by.values()) if field.policy == "set" else said_by[shown_head(values, row, field, element, heads)]
     return [dot for dot in heads if said_by[dot] is shown or said_by[dot] == shown]
@@ -64,7 +67,9 @@ def merged(values: Values, row: RowKey, field: FieldSpec, element: str | None, h
     budget = Budget(MAX_STEPS)
     old = _base(values, row, key, heads, is_markup, budget)
     text = None if old is None else merge(texts, old, is_markup, budget)
-    return None if text is None else field.clean_merged(element, text)
+    safe = None if text is None else field.clean_merged(element, text)
+    limit = field.field.max_length if element is None else None
+    return None if safe is None or (limit and len(safe) > limit) else safe
 
 
 def base(values: Values, row: RowKey, field: FieldSpec, element: str | None, heads: Heads) -> Any:
@@ -108,12 +113,14 @@ def said(values: Values, row: RowKey, key: str, dot: bytes) -> Any:
 
 def prefetch(values: Values, model: ModelSpec, several: Iterable[tuple[RowKey, str, Heads]]) -> None:
     """Read at once what merging these registers (row, key, heads) is likely to take: the heads' order, and what they overwrote."""
-    found = list(several)
+    found = [each for each in several if len(each[2]) <= MAX_LOOKED_AT]
+    if not found:
+        return
     above: set[bytes] = set()
     for row, key, heads in found:
         name, _, element = key.partition("/")
         field = model.fields.get(name)
-        if field is not None and field.is_text(element or None):
+        if field is not None and field.is_text(element or None) and len(heads) <= MAX_SIBLINGS:
             above.update(seen for dot in heads for seen in values.over(row, key, dot))
     values.read_orders({dot for _, _, heads in found for dot in heads} | above)
     values.prefetch(above)

@@ -21,12 +21,15 @@ class ReplicatedModel(models.Model):
 
     - ``policies``: field name -> ``register`` (default), ``text``, ``latest``, ``claim`` (a register whose values are owned
       for ever, for slugs). ``sync.fields.SetField`` and ``MapField`` bring policies of their own: each element is a register.
+      A key of a map may be ``text``: ``{"data/html": "text"}``.
+    - ``markup``: names of texts, fields or keys, that are HTML and are merged as such; others are merged as plain text.
+    - ``empty_wins``: names of fields of which, of several versions, one that says None is shown.
     - ``named``: field name -> name of a reference: the field repeats the claimed name of the row referred to, as it is now.
     - ``local``: names of fields that stay on this replica.
     - ``composition``: name of the reference to the row that this one is a part of.
     - ``blobs``: names of fields that hold the SHA-256 of a blob, in hex.
     - ``scope``: function from the row's values (field name -> value) to its scope; ``"all"`` by default.
-    - ``clean``: field name -> function that makes a received value safe to show.
+    - ``clean``: field name, or key of a map -> function that makes a received (of a key: a merged) value safe to show.
     - ``immutable``: True for rows that are made once and never altered; saving one again raises TypeError.
 
     An instance remembers the values it was loaded with. ``save`` writes only what differs from them, and says so: what

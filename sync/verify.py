@@ -121,7 +121,7 @@ class _Verification:
             yield from _state_differences(key, bytes(state), slot.row)
         if bool(siblings) != any(True for _ in slot.row.siblings()):
             yield Difference("registers", *key, None, {"siblings": bool(siblings)}, {"siblings": not siblings})
-        if alive and bool(undecided) != bool(slot.row.unanswered()):
+        if bool(undecided) != (bool(alive) and bool(slot.row.unanswered())):
             yield Difference("registers", *key, None, {"undecided": bool(undecided)}, {"undecided": not undecided})
 
     def _is_alive(self, key: RowKey, slot: Slot) -> bool:
