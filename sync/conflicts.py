@@ -63,7 +63,8 @@ class Conflict:
     """What is to be decided. ``field`` is the name of the register within the row, None for a deletion.
 
     ``row``: the row as ``str`` names it, or its token where it cannot be shown. ``base``: the value that all authors had seen,
-    None where there is none. ``versions``: the shown one first, then the latest first, of very many the latest hundred. ``seen``: what to hand back.
+    None where there is none. ``versions``: the shown one first, then the latest first, of very many the
+    latest hundred. ``seen``: what to hand back.
     """
 
     kind: str

@@ -137,7 +137,9 @@ class _Projector:
         # Of a register with very many heads one is shown, and the others stay where they are.
         found = (heads for slot in slots.values() for heads in slot.row.heads.values())
         self.values.prefetch({dot for heads in found for dot in (heads if len(heads) <= MANY else [self.values.shown(heads)])})
-        several = ((key, name, heads) for key, slot in slots.items() for name, heads in slot.row.heads.items() if len(heads) > 1)
+        several = (
+            (key, name, heads) for key, slot in slots.items() for name, heads in slot.row.heads.items() if len(heads) > 1
+        )
         merging.prefetch(self.values, self.model, several)
 
     def read_names(self, slots: dict[RowKey, Slot]) -> None:

@@ -45,7 +45,8 @@ def write(model: str, token: str, field: str, value: Any, seen: Iterable[str]) -
 def keep(model: str, token: str, seen: Iterable[str]) -> None:
     """Let the row stay: a write that names the deletions among ``seen``. Raises StaleError.
 
-    The write repeats a value, preferably one that nobody edits, so that it is in nobody's way.
+    The write repeats a value: that of a time when the row was made, which nobody edits, or of a text, which merges with what
+    somebody else makes of it meanwhile.
     """
     key = RowKey(model, token)
     with transaction.atomic():
@@ -124,10 +125,18 @@ def quietest(key: RowKey, row: Row, values: Values) -> tuple[str, bytes]:
     model = _model(key)
 
     def rank(name: str) -> tuple[Any, ...]:
-        spec = model.fields[name.partition("/")[0]]
+        field, _, element = name.partition("/")
+        spec = model.fields[field]
         is_time_made = getattr(spec.field, "auto_now_add", False)
         order = values.order(values.shown(row.heads[name]))
-        return len(row.heads[name]) > 1, spec.policy != "register", not is_time_made, order, name
+        return (
+            len(row.heads[name]) > 1,
+            not is_time_made,
+            not spec.is_text(element or None),
+            spec.policy != "register",
+            order,
+            name,
+        )
 
     usable = [name for name, heads in row.heads.items() if heads and _is_usable(model, name)]
     if not usable:

@@ -249,14 +249,18 @@ def test_an_ordinary_edit_does_not_answer_the_question(kept):
 
 
 def test_keeping_the_row_names_the_deletion_and_closes_the_question(kept):
-    """No value changes; a deletion that has seen only what the first one had does not open it again, one that comes later does."""
+    """No value changes, and what somebody else makes of the row at the same time is in no conflict with it."""
     before = rows()
     resolving.keep(SECTION, TOKEN, the_conflict(None).seen)
     assert rows() == before
     assert conflicts.count() == 0
     [*_, (_, changeset)] = log.scan()
     assert kept[2].dot.hex() in changeset.head.refs
-    assert [write.field for op in changeset.head.ops for write in op.writes] == ["ordering"], "not the slug, nor what is edited"
+    assert [write.field for op in changeset.head.ops for write in op.writes] == ["description"], "a text: it merges"
+    two = Origin("EDGE03-LON").trust_here()
+    arrive(two.make(written(SECTION, TOKEN, [0], description="unseen and more"), refs=[kept[1].dot], ms=9000))
+    assert Section.objects.get().description == "unseen and more"
+    assert conflicts.count() == 0
 
 
 def test_deleting_the_row_after_all_closes_the_question(kept):
