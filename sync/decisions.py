@@ -169,7 +169,7 @@ def _written(changeset: Changeset, key: RowKey, write: Write, slot: Slot, values
     refs = changeset.refs()
     over = [refs[index] for index in write.over]
     if set(over) & slot.row.deletes.keys():
-        if not slot.row.unanswered() and _is_kept_besides(key, slot, changeset.dot):
+        if not slot.row.unanswered() and _is_kept_besides(key, slot, changeset.dot, over):
             yield Decision("kept", *key, None, "", version(values, key, write.key, changeset.dot))
         return
     former = [dot for dot in over if values.write(key, write.key, dot) is not None]
@@ -181,11 +181,13 @@ def _written(changeset: Changeset, key: RowKey, write: Write, slot: Slot, values
         yield Decision("value", *key, write.key, "", version(values, key, write.key, changeset.dot, True), versions)
 
 
-def _is_kept_besides(key: RowKey, slot: Slot, dot: bytes) -> bool:
+def _is_kept_besides(key: RowKey, slot: Slot, dot: bytes, over: Sequence[bytes]) -> bool:
     """Whether something else than the write ``dot`` kept the row, so that there was something to decide."""
+    deletes = slot.row.deletes
+    seen = frozenset().union(*deletes.values())
     model = spec_of(key.model)
-    others = (other for dots in slot.row.unseen().values() for other in dots if other != dot)
-    return any(True for _ in others) or (model is not None and bool(parts_of(key, model)))
+    unseen = {*(other for dots in slot.row.unseen().values() for other in dots), *over} - seen - deletes.keys() - {dot}
+    return bool(unseen) or (model is not None and bool(parts_of(key, model)))
 
 
 def _is_conflict(key: RowKey, name: str, dots: Sequence[bytes], values: Values) -> bool:
