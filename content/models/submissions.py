@@ -28,7 +28,6 @@ class Submission(ReplicatedModel):
 
     class Replication:
         scope = farm_scope
-        immutable = True
 
     class Meta:
         ordering = ["-created", "token"]

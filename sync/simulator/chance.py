@@ -48,6 +48,10 @@ class Chance:
         """As ``secrets.choice``."""
         return self.random.choice(items)
 
+    def _new_token(self, make: Any) -> Any:
+        """Return the maker of tokens with dice from here, where its caller brings none."""
+        return lambda replica, now=None, choose=self.choice: make(replica, now, choose)
+
     @contextmanager
     def rules(self) -> Iterator[None]:
         """Let this process take time and randomness from here."""
@@ -58,7 +62,8 @@ class Chance:
                 (time, "time_ns", lambda: self.ms * 1_000_000),
                 (timezone, "datetime", clock),
                 (token, "datetime", clock),
-                (token, "new_tag", lambda: self.random.choice(TAGS)),
+                (token, "new_tag", lambda choose: choose(TAGS)),
+                (token, "new_token", self._new_token(token.new_token)),
                 (secrets, "choice", self.choice),
                 (secrets, "token_bytes", self.token_bytes),
                 (secrets, "token_hex", self.token_hex),

@@ -5,11 +5,15 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
 from random import Random
 from typing import Any
 
+from django.apps import apps
 from django.db import transaction
 from django.db.models import ProtectedError
+from django.utils.module_loading import module_has_submodule
 
 from sync import conf, registry
 from sync.core.register import Row
@@ -241,8 +245,9 @@ class Editor:
 
     def several(self) -> None:
         """Do some things in one transaction."""
+        ways = self.random.choice(((self.create, self.save), (self.create, self.update)))
         for _ in range(self.random.randint(2, 3)):
-            self.random.choice((self.create, self.save, self.update))()
+            self.random.choice(ways)()
 
 
 def _decides_scope(spec: ModelSpec, item: FieldSpec) -> bool:
@@ -250,10 +255,21 @@ def _decides_scope(spec: ModelSpec, item: FieldSpec) -> bool:
     return spec.scope is not registry._everybody and not item.field.editable and not item.field.is_relation
 
 
-ACTS: dict[str, Callable[[Editor], Any]] = {
+Act = Callable[[Editor], Any]
+ACTS: dict[str, Act] = {
     "create": lambda editor: editor.create(),
     "save": lambda editor: editor.save(),
     "update": lambda editor: editor.update(),
     "delete": lambda editor: editor.delete(),
     "several": lambda editor: editor.several(),
 }
+
+
+@cache
+def acts() -> dict[str, Act]:
+    """Return what people can do: the acts that suit any model, and those that apps bring in a module ``simulation``."""
+    found = dict(ACTS)
+    for app in apps.get_app_configs():
+        if module_has_submodule(app.module, "simulation"):
+            found.update(import_module(f"{app.name}.simulation").ACTS)
+    return found

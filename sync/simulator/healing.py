@@ -8,10 +8,10 @@ from typing import Any
 from django.db import transaction
 
 from sync import log, rebuild, sweep
-from sync.core.policy import is_entitled
+from sync.core.policy import ALL, TRUST, is_entitled
 from sync.models import Entry
 from sync.simulator import schema
-from sync.simulator.acting import check_applied, noticing, report
+from sync.simulator.conversations import noticing, report
 from sync.simulator.ledger import WrongError
 from sync.simulator.network import Weather
 from sync.simulator.replica import Replica
@@ -50,11 +50,14 @@ def _is_even(world: World) -> bool:
         if not replica.is_revoked:
             with world.at(replica):
                 tips[replica] = log.tips()
-    return all(_shared(tips[one], one, other) == _shared(tips[other], other, one) for one in tips for other in tips)
+    return all(shared(tips[one], one, other) == shared(tips[other], other, one) for one in tips for other in tips)
 
 
-def _shared(tips: Iterable[Any], one: Replica, other: Replica) -> list[Any]:
+def shared(tips: Iterable[Any], one: Replica, other: Replica) -> list[Any]:
+    """Return those of ``tips`` that both may hold. Two copies of one replica never meet, so of them only what all hold."""
     parties = one.place.party, other.place.party
+    if one.name == other.name:
+        return [tip for tip in tips if tip[0].scope in (ALL, TRUST)]
     return [tip for tip in tips if all(is_entitled(party, tip[0].scope) for party in parties)]
 
 
@@ -80,5 +83,5 @@ def _sweep(world: World, replica: Replica) -> bool:
         results = sweep.sweep()
         for result in results:
             report(world, replica, HEALING, result, had_fault=False)
-        check_applied(world, replica)
+        world.check_applied(replica)
     return any(result.sent or result.received for result in results)

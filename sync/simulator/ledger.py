@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from django.core.exceptions import ValidationError
+
 from sync.core.changeset import Changeset
 from sync.registers import RowKey
 from sync.registry import FieldSpec, spec_of
@@ -89,19 +91,26 @@ class Ledger:
             if not heads <= said.over:
                 raise WrongError(f"{place[0].token} {place[1]}: a statement left a head that it had before it")
             return
-        if field.policy == "set" and said.value:
-            return  # an addition overwrites whatever is known
+        if field.policy == "latest" or (field.policy == "set" and said.value):
+            return  # who comes last says how it is; an addition overwrites whatever is known
         for dot in said.over - self.ancestors(place, heads):
-            if self._value(dot, place) != saw:
+            if self._shown(dot, place, field) != saw:
                 raise WrongError(f"{place[0].token} {place[1]}: {dot.hex()[:8]} was overwritten and never seen by the author")
-        values = {repr(self._value(dot, place)) for dot in heads}
+        values = {repr(self._shown(dot, place, field)) for dot in heads}
         for dot in said.over & heads:
-            if len(values) > 1 and not field.is_text(place[1].partition("/")[2] or None) and self._value(dot, place) != saw:
+            is_text = field.is_text(place[1].partition("/")[2] or None)  # what is merged shows all
+            if len(values) > 1 and not is_text and self._shown(dot, place, field) != saw:
                 raise WrongError(f"{place[0].token} {place[1]}: a sibling was overwritten that was not shown")
 
-    def _value(self, dot: bytes, place: Place) -> Any:
+    def _shown(self, dot: bytes, place: Place, field: FieldSpec) -> Any:
+        """Return what a row shows of a write: a thief may have written the number 1 where the text 1 is shown."""
         said = self.writes.get(dot, {}).get(place)
-        return said.value if said is not None else None
+        if said is None or "/" in place[1]:
+            return said.value if said is not None else None
+        try:
+            return field.to_json(field.from_json(field.clean(said.value)))
+        except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, ValidationError):
+            return said.value
 
 
 def _writes(changeset: Changeset) -> Iterator[tuple[Place, Said]]:

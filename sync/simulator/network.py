@@ -88,6 +88,7 @@ class Line:
 
     def __init__(self, name: str, url: str) -> None:
         self.name, self.url = name, url
+        self.server = self.network.find(name)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -102,7 +103,7 @@ class Line:
     def send(self, method: str, path: str, body: bytes = b"", content_type: str = "application/json") -> Iterator[Any]:
         """As the client's: yield the answer, or raise PeerUnavailableError or PeerRefusedError."""
         network, caller = self.network, self.network.caller()
-        server = network.find(self.name)
+        server = self.server
         if server is None or server is caller or not network.reaches(caller.label, server.label):
             raise PeerUnavailableError(f"{self.name} does not answer")
         if network.hit("lost"):

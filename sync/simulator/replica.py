@@ -42,13 +42,15 @@ class Place:
 
 @dataclass(eq=False)
 class Replica:
-    """``offset_ms`` is by how much its wall clock is ahead; ``key_number`` counts the keys that it has had."""
+    """``offset_ms`` is by how much its wall clock is ahead; ``key_number`` counts the keys that it has had;
+    ``disk`` names what its database stands on."""
 
     place: Place
     folder: Path
     database: BaseDatabaseWrapper
     chance: Chance
     label: str = ""
+    disk: str = ""
     offset_ms: int = 0
     key_number: int = 0
     release: schema.Release = field(default_factory=schema.Release)
@@ -79,6 +81,20 @@ class Replica:
     def data(self) -> Path:
         """Its folder; another one for each key, since a running program keeps the key that it has read."""
         return self.folder / f"{self.label}-{self.key_number}"
+
+    @property
+    def mark(self) -> bytes | None:
+        """The mark beside its database, if any."""
+        path = self.data / "mark.json"
+        return path.read_bytes() if path.exists() else None
+
+    def put_mark(self, mark: bytes | None) -> None:
+        """Put another mark beside its database."""
+        path = self.data / "mark.json"
+        if mark is None:
+            path.unlink(missing_ok=True)
+        else:
+            path.write_bytes(mark)
 
     @property
     def public_text(self) -> str:

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sync.simulator.acting import act
+from sync.simulator.edits import ACTS, acts
 from sync.simulator.healing import heal
 from sync.simulator.invariants import verify
 from sync.simulator.ledger import WrongError
-from sync.simulator.script import Script, Step
+from sync.simulator.script import Script, Step, generate
 from sync.simulator.world import World
 
 
@@ -30,6 +31,11 @@ class Outcome:
     def failed(self) -> bool:
         """Whether a promise was broken."""
         return bool(self.error)
+
+
+def run_seed(seed: int, stores: Any) -> Outcome:
+    """Run the script of ``seed``, with all that the apps of this site can do."""
+    return run(generate(seed, acts().keys() - ACTS.keys()), stores)
 
 
 def run(script: Script, stores: Any) -> Outcome:

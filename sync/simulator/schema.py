@@ -62,8 +62,14 @@ def hideable() -> list[str]:
     targets = {f.field.related_model._meta.label_lower for s in specs for f in s.fields.values() if f.field.is_relation}  # type: ignore[union-attr]
     found = [spec.label for spec in specs if spec.label not in wholes | targets]
     for spec in specs:
-        for name, item in spec.fields.items():
-            optional = item.field.blank or item.field.null or item.field.has_default()
-            if optional and not item.field.is_relation and name != spec.composition:
-                found.append(f"{spec.label}.{name}")
+        found += [f"{spec.label}.{name}" for name, item in spec.fields.items() if _is_optional(spec, item)]
     return sorted(found)
+
+
+def _is_optional(spec: ModelSpec, item: registry.FieldSpec) -> bool:
+    """Whether a release can do without the field: it has a value for empty, and nothing else hangs on it."""
+    target = item.field
+    is_automatic = getattr(target, "auto_now", False) or getattr(target, "auto_now_add", False)
+    has_default = target.has_default() and (not callable(target.default) or target.default in (list, dict))
+    decides_scope = spec.scope is not registry._everybody and not target.editable
+    return (target.blank or target.null or has_default) and not (target.is_relation or is_automatic or decides_scope)

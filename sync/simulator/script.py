@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from random import Random
 from typing import Any
@@ -18,13 +19,19 @@ E3 = Place("EDGE03", Role.EDGE, "severn")
 CASTS: tuple[tuple[Place, ...], ...] = ((M1, E1, E2), (M1, M2, E1), (M1, N1, E1, E2), (M1, N1, E1, E3))
 
 EDITS = {"create": 4, "save": 9, "update": 3, "delete": 2, "several": 2}
+APP_ACT = 2  # the weight of each act that an app brings
 # What a run may have beside edits and exchanges: the kinds of steps, each with its weight.
 FEATURES: dict[str, dict[str, int]] = {
-    "stale": {"open": 4, "submit": 4},
+    "stale": {"open": 8, "submit": 8},
     "network": {"faulty": 8, "again": 2},
     "partitions": {"part": 2, "join": 1},
     "clocks": {"clock": 3},
+    "far": {"far": 2},
     "crashes": {"crash": 4, "restart": 1},
+    "restores": {"backup": 2, "restore": 2},
+    "clones": {"clone": 1},
+    "mixed": {"upgrade": 1},
+    "thieves": {"steal": 3},
 }
 FAULTS = ("lost", "unanswered", "cut", "doubled", "shuffled", "altered", "stripped", "dropped")
 
@@ -70,18 +77,24 @@ class Script:
         return CASTS[self.cast]
 
 
-def generate(seed: int, length: int = 40) -> Script:
-    """Return the script of ``seed``. Each run has some of the features, so that each feature is also seen by itself."""
+def generate(seed: int, acts: Iterable[str] = (), length: int = 40) -> Script:
+    """Return the script of ``seed``. Each run has some of the features, so that each feature is also seen by itself.
+
+    ``acts`` are the names of acts that apps bring.
+    """
     random = Random(f"script {seed}")  # noqa: S311
     cast = random.randrange(len(CASTS))
     weights = {**EDITS, "exchange": 10, "react": 3}
-    for feature in FEATURES.values():
-        if random.random() < 0.45:
-            weights.update(feature)
+    if random.random() < 0.6:
+        weights.update(dict.fromkeys(sorted(acts), APP_ACT))
+    features = [name for name in FEATURES if random.random() < 0.3]
+    for name in features:
+        weights.update(FEATURES[name])
     kinds, counts = list(weights), list(weights.values())
+    first = ["age", "age"] if "mixed" in features else []
     steps = []
     for number in range(1, random.randint(length // 2, length) + 1):
-        do = "create" if number <= 3 else random.choices(kinds, counts)[0]
+        do = first.pop() if first else "create" if number <= 3 else random.choices(kinds, counts)[0]
         steps.append(_step(number, do, random, len(CASTS[cast])))
     return Script(seed, cast, tuple(steps))
 

@@ -40,7 +40,8 @@ class SqliteStores:
     def __init__(self) -> None:
         self._free: list[BaseDatabaseWrapper] = []
         self.template = b""
-        self.sites: dict[Any, list[Image]] = {}  # databases of sites that were brought up before, by who takes part
+        # Sites that were brought up before, by who takes part: the database and the mark of each replica.
+        self.sites: dict[Any, list[tuple[Image, bytes | None]]] = {}
 
     def migrate(self) -> None:
         """Make the template. Some seconds."""

@@ -13,14 +13,14 @@ from unittest.mock import patch
 
 from django.db import connection
 
-from sync import jobs, log, sweep, trust_admin
+from sync import jobs, log, place, sweep, trust_admin
 from sync.core.changeset import Changeset
 from sync.core.policy import Verb
 from sync.models import Entry
 from sync.simulator import schema
 from sync.simulator.chance import Chance
 from sync.simulator.edits import Tab
-from sync.simulator.ledger import Ledger
+from sync.simulator.ledger import Ledger, WrongError
 from sync.simulator.network import Line, Network
 from sync.simulator.replica import Replica
 from sync.simulator.script import Script
@@ -37,6 +37,9 @@ class World:
         self.tally: Counter[str] = Counter()
         self.tabs: dict[str, list[Tab]] = {}
         self.applied: dict[str, set[bytes]] = {}
+        self.backups: dict[str, Any] = {}
+        self.disks = 0
+        self.founded = 0  # the end of the log where nobody has written yet
         self.wakes: list[tuple[str, str]] = []
         self.network = Network(self.tally)
         self.network.find = self.find
@@ -72,6 +75,7 @@ class World:
             stack.enter_context(schema.by_release())
             stack.enter_context(patch.object(sweep, "Peer", line))
             stack.enter_context(patch.object(jobs, "wake", self._wake))
+            stack.enter_context(patch.object(place, "here", lambda: self.stack[-1].disk))
             try:
                 self._found()
                 yield self
@@ -86,15 +90,20 @@ class World:
 
     def _found(self) -> None:
         """Bring up the site: always the same for one cast, so that its databases are made once and copied afterwards."""
-        images = self.stores.sites.get(self.script.places)
-        for number, place in enumerate(self.script.places):
-            database = self.stores.open(images[number] if images else None)
-            self.add(Replica(place, self.folder, database, self.chance))
-        if images is None:
+        copies = self.stores.sites.get(self.script.places)
+        for number, each in enumerate(self.script.places):
+            database = self.stores.open(copies[number][0] if copies else None)
+            replica = self.add(Replica(each, self.folder, database, self.chance, disk=self.new_disk()))
+            if copies:
+                replica.put_mark(copies[number][1])
+        if copies is None:
             self._introduce()
-            images = [self.stores.take(replica.database) for replica in self.replicas.values()]
-            self.stores.sites[self.script.places] = images
+            copies = [(self.stores.take(replica.database), replica.mark) for replica in self.replicas.values()]
+            self.stores.sites[self.script.places] = copies
+        with self.at(next(iter(self.replicas.values()))):
+            self.founded = position()
         self.wakes.clear()
+        self.network.bodies.clear()
 
     def _introduce(self) -> None:
         """The first master enters everybody, everybody pins it and fetches the list."""
@@ -111,6 +120,27 @@ class World:
         """Let one more replica take part."""
         self.replicas[replica.label] = replica
         return replica
+
+    def check_applied(self, replica: Replica) -> None:
+        """Raise WrongError where what counted here counts no more, though nobody changed the trusted list."""
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT dot FROM {log.ENTRY} WHERE state = 0")  # noqa: S608
+            now = {bytes(dot) for (dot,) in cursor.fetchall()}
+        for dot in self.applied.get(replica.label, set()) - now:
+            known = self.ledger.changesets.get(dot)
+            if known is None or known.head.name not in self.ledger.judged:
+                raise WrongError(f"{replica.label}: {dot.hex()[:8]} was applied, and is no more")
+        self.applied[replica.label] = now
+
+    @property
+    def root(self) -> Replica:
+        """The first master."""
+        return next(iter(self.replicas.values()))
+
+    def new_disk(self) -> str:
+        """Return the name of a file system that no database was on yet."""
+        self.disks += 1
+        return f"disk {self.disks}"
 
     def place(self, number: int) -> Replica:
         """Return the replica at a place of the script."""
