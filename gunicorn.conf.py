@@ -56,3 +56,10 @@ def post_fork(server, worker):
     from edgecms.metrics import use_slot
 
     use_slot(worker.slot)
+
+
+def post_worker_init(worker):
+    """Keep the database of this worker open: see sync/db/sqlite3/keeper.py."""
+    from sync.db.sqlite3.keeper import keep_open
+
+    keep_open()

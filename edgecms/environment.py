@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
+
+from redis import ConnectionPool
 
 T = TypeVar("T")
 
@@ -57,6 +59,11 @@ class Environment:
     def name(self) -> str:
         """The replica's name, ``NODE-LOC``."""
         return f"{self.node}-{self.loc}"
+
+    def with_folder_that_takes_no_files(self, error: OSError) -> Environment:
+        """Return this with the mistake that nothing can be stored in ``data``."""
+        accepted = f"a folder that takes files ({error.strerror}); make room, or name another"
+        return replace(self, mistakes=(*self.mistakes, Mistake("EDGECMS_DATA", str(self.data), accepted)))
 
 
 class _Reader:
@@ -138,7 +145,18 @@ def _redis(raw: str) -> str:
     if raw:
         parts = _split(raw, "redis", "rediss", "unix")
         _require(parts.path if parts.scheme == "unix" else parts.hostname, raw)
+        _require(parts.scheme == "unix" or re.fullmatch(r"/?|/\d+", parts.path), raw)
+        _require_known_options(raw)
     return raw
+
+
+def _require_known_options(raw: str) -> None:
+    """Let the client take ``raw`` apart, as it will when it is used; nothing is connected. Raises ValueError."""
+    try:
+        pool = ConnectionPool.from_url(raw)
+        pool.make_connection()
+    except Exception as error:  # a word for a number, an option that there is not
+        raise ValueError(raw) from error
 
 
 def _seconds(raw: str) -> float:

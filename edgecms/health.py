@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from django.utils.module_loading import import_string
 
 from edgecms import __version__
 from edgecms.metrics import metrics
+
+LEAST_FREE = 8 << 20  # bytes: a few uploads, or the write-ahead log of a pull
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
@@ -87,14 +90,17 @@ def _sqlite_writable(name: str) -> str:
 
 
 def folder_writable() -> str:
-    """Say why EDGECMS_DATA takes no files."""
+    """Say why EDGECMS_DATA takes no files, or soon will not."""
     folder = settings.ENVIRONMENT.data
     try:
         with tempfile.NamedTemporaryFile(dir=folder, prefix="readyz-") as file:
             file.write(b"ready")
             file.flush()
+        free = shutil.disk_usage(folder).free
     except OSError as error:
         return f"EDGECMS_DATA ({folder}) takes no files: {error.strerror}"
+    if free < LEAST_FREE:
+        return f"EDGECMS_DATA ({folder}) is nearly full: {free >> 10} KiB are left; make room, at least {LEAST_FREE >> 20} MiB"
     return ""
 
 

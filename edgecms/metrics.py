@@ -7,6 +7,7 @@ the place of another goes on with its counters, so the folder does not grow.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -17,12 +18,14 @@ from django.http import HttpRequest, HttpResponse
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, values
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import InfoMetricFamily, Metric
+from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from edgecms import __version__
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+FILE_SIZE = 1 << 16  # bytes, at first
 _slot: list[str] = []
 
 
@@ -39,7 +42,34 @@ def _several_processes() -> bool:
     return "PROMETHEUS_MULTIPROC_DIR" in os.environ
 
 
+class AllocatedDict(MmapedDict):
+    """The file of numbers of one worker, every block of it allocated.
+
+    prometheus_client makes it with holes, and to write into a hole of a mapped file on a full disk ends the process (SIGBUS).
+    Raises OSError where there is no room.
+    """
+
+    def __init__(self, filename: str, read_mode: bool = False) -> None:
+        if not read_mode:
+            self._allocate(filename, FILE_SIZE)
+        super().__init__(filename, read_mode)
+
+    @staticmethod
+    def _allocate(filename: str, size: int) -> None:
+        descriptor = os.open(filename, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            os.posix_fallocate(descriptor, 0, max(size, os.fstat(descriptor).st_size))
+        finally:
+            os.close(descriptor)
+
+    def _init_value(self, key: str) -> None:
+        if self._used + len(key.encode()) + 64 > self._capacity:  # it is about to be doubled
+            self._allocate(self._fname, self._capacity * 2)
+        super()._init_value(key)
+
+
 if _several_processes():
+    values.MmapedDict = AllocatedDict  # type: ignore[misc]
     values.ValueClass = values.MultiProcessValue(_identifier)
 
 REQUESTS = Counter("edgecms_requests", "Requests answered", ["view", "method", "status"])
@@ -71,8 +101,10 @@ class MetricsMiddleware:
         start = time.perf_counter()
         response = self.get_response(request)
         view = _view_name(request)
-        SECONDS.labels(view).observe(time.perf_counter() - start)
-        REQUESTS.labels(view, request.method if request.method in METHODS else "other", response.status_code).inc()
+        method = request.method if request.method in METHODS else "other"
+        with contextlib.suppress(OSError):  # a full disk: what is new is not counted, what was counted before goes on
+            SECONDS.labels(view).observe(time.perf_counter() - start)
+            REQUESTS.labels(view, method, response.status_code).inc()
         return response
 
 

@@ -6,16 +6,25 @@ Views raise DRF exceptions, whose ``default_code`` is the code; this one handler
 
 from __future__ import annotations
 
+import logging
+import sys
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import DisallowedHost, PermissionDenied
+from django.core.exceptions import DisallowedHost, PermissionDenied, SuspiciousOperation
 from django.db.models import ProtectedError
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, UnreadablePostError
+from django.template.loader import render_to_string
 from django.views.decorators.csrf import csrf_exempt
 from django.views.defaults import bad_request, server_error
 from rest_framework import exceptions
 from rest_framework.views import set_rollback
+
+from sync import storage
+from sync.core.errors import SyncError
+
+logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 FOR_PROGRAMS = ("/api/", "/sync/")
@@ -36,6 +45,8 @@ def body(status: int, code: str, title: str, detail: str, **extra: Any) -> dict[
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> JsonResponse | None:
     """Return the problem for ``error``, or None for a fault of ours, which then takes Django's way (``handler500``)."""
+    if known := storage.trouble(error):
+        error = unwritable(known)
     error = _as_api_exception(error)
     if not isinstance(error, exceptions.APIException):
         return None
@@ -55,6 +66,9 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> JsonResponse
 
 def server_problem(request: HttpRequest) -> HttpResponse:
     """Django's ``handler500``: a problem for programs, a page for people."""
+    failure = sys.exc_info()[1]
+    if failure is not None and (known := storage.trouble(failure)):
+        return not_stored(request, known)
     if not request.path.startswith(FOR_PROGRAMS):
         return server_error(request)
     detail = "The server failed while it answered; it has written down why. Trying again later may help."
@@ -70,6 +84,62 @@ def bad_request_problem(request: HttpRequest, exception: Exception) -> HttpRespo
         detail = "The Host of the request is none of this replica's; use an address that its ALLOWED_HOSTS names."
         return problem(400, "host_not_allowed", title, detail)
     return problem(400, "bad_request", title, "The server cannot read this request; mend it before sending it again.")
+
+
+class StorageMiddleware:
+    """Answers where a view could not read or write the storage of this replica: a full disk, a database out of reach."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Return the answer, or None for any other trouble."""
+        known = storage.trouble(exception)
+        return not_stored(request, known) if known else None
+
+
+class Unwritable(exceptions.APIException):
+    """Nothing can be stored just now, or nothing read. ``wait``: seconds after which trying again may help."""
+
+    status_code = 503
+    wait = 30
+
+
+def unwritable(known: SyncError) -> Unwritable:
+    """Return ``known`` as DRF raises it, and write it down."""
+    logger.error("%s: %s", known.code, known)
+    return Unwritable(str(known), known.code)
+
+
+def not_stored(request: HttpRequest, known: SyncError) -> HttpResponse:
+    """A problem for programs; for people a page that holds what they sent, to be sent again. It needs no database."""
+    error = unwritable(known)
+    if request.path.startswith(FOR_PROGRAMS):
+        response: HttpResponse = problem(error.status_code, known.code, HTTPStatus(503).phrase, str(known))
+    else:
+        page = render_to_string("edgecms/not_stored.html", {"detail": str(known), "path": request.path, **_sent(request)})
+        response = HttpResponse(page, status=error.status_code, headers={"Cache-Control": "no-store"})
+    response["Retry-After"] = str(error.wait)
+    return response
+
+
+def _sent(request: HttpRequest) -> dict[str, Any]:
+    """What somebody typed: all fields, those that people see, and the names of files, which have to be chosen again.
+
+    A password is not given back; then nothing can be sent again from here.
+    """
+    try:
+        fields = [(name, value) for name, values in request.POST.lists() for value in values]
+        files = [getattr(file, "name", "") for file in request.FILES.values()]
+    except (OSError, UnreadablePostError, SuspiciousOperation):  # a body that could not even be taken in
+        fields, files = [], []
+    if any("password" in name for name, _ in fields):
+        return {"method": request.method}
+    typed = [(name, value) for name, value in fields if value and not name.startswith(("csrf", "initial-", "_"))]
+    return {"method": request.method, "fields": fields, "typed": typed, "files": files}
 
 
 @csrf_exempt

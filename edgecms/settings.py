@@ -29,11 +29,14 @@ SYNC = {
 }
 
 # With a mistake in the environment nothing will start (check edgecms.E001), so nothing is made either.
-if ENVIRONMENT.mistakes:
-    SECRET_KEY = ENVIRONMENT.secret_key or token_urlsafe(50)
-else:
-    (ENVIRONMENT.data / "static").mkdir(parents=True, exist_ok=True)
-    SECRET_KEY = ENVIRONMENT.secret_key or own_secret_key(ENVIRONMENT.data)
+SECRET_KEY = ENVIRONMENT.secret_key
+if not ENVIRONMENT.mistakes:
+    try:
+        (ENVIRONMENT.data / "static").mkdir(parents=True, exist_ok=True)
+        SECRET_KEY = SECRET_KEY or own_secret_key(ENVIRONMENT.data)
+    except OSError as error:
+        ENVIRONMENT = ENVIRONMENT.with_folder_that_takes_no_files(error)
+SECRET_KEY = SECRET_KEY or token_urlsafe(50)
 DEBUG = ENVIRONMENT.debug
 ALLOWED_HOSTS = ENVIRONMENT.allowed_hosts
 CSRF_TRUSTED_ORIGINS = ENVIRONMENT.csrf_trusted_origins
@@ -62,6 +65,7 @@ MIDDLEWARE = [
     # Before the host is checked: a probe asks by an address that no ALLOWED_HOSTS names. And before requests are counted.
     "edgecms.health.ProbesMiddleware",
     "edgecms.metrics.MetricsMiddleware",
+    "edgecms.problems.StorageMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",

@@ -10,20 +10,24 @@ from typing import Any
 import httpx2
 import orjson
 
-from sync import conf, http_signatures, keys
+from sync import conf, http_signatures, keys, pace
 from sync.core.errors import MalformedError, PeerRefusedError, PeerUnavailableError
 
 MAX_OFFSET = 24 * 3600  # seconds
-TIMEOUT = httpx2.Timeout(60.0, connect=5.0)  # seconds
+CONNECT, HELLO, WORK = 5.0, 20.0, 60.0  # seconds: to be reached, to say who it is, and to work on what it is asked for
 
 
 class Peer:
-    """A trusted replica as one talks to it. Raises PeerUnavailableError or PeerRefusedError."""
+    """A trusted replica as one talks to it. Raises PeerUnavailableError or PeerRefusedError.
+
+    ``patience``: seconds that it may let us wait for the next byte of an answer.
+    """
 
     def __init__(self, name: str, url: str) -> None:
         self.name, self.url = name, url.rstrip("/")
+        self.patience = WORK
         self.offset = 0  # seconds by which the peer's clock is ahead of ours, learned from its refusal
-        self.http = httpx2.Client(timeout=TIMEOUT, follow_redirects=False, trust_env=False)
+        self.http = httpx2.Client(follow_redirects=False, trust_env=False, transport=pace.transport())
 
     def close(self) -> None:
         """Close the connections."""
@@ -62,7 +66,8 @@ class Peer:
         message = http_signatures.Message(method, url, {"content-type": content_type})
         now = int(time.time()) + self.offset
         http_signatures.sign(message, body, key=keys.private(), replica=conf.name(), audience=self.name, now=now)
-        request = self.http.build_request(method, url, headers=message.headers, content=body)
+        timeout = httpx2.Timeout(self.patience, connect=CONNECT)
+        request = self.http.build_request(method, url, headers=message.headers, content=body, timeout=timeout)
         return self._reading(lambda: self.http.send(request, stream=True))
 
     def _reading(self, action: Any) -> Any:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from datetime import timedelta
+from typing import Any
 
+from django.db import DatabaseError
 from django.utils import timezone
 
 from sync import exchange
 from sync.models import Contact
+
+logger = logging.getLogger(__name__)
 
 SELDOM = timedelta(seconds=30)  # between two notes of a contact that brought nothing new
 
@@ -19,9 +24,22 @@ def saw(name: str, tips: Iterable[exchange.TipAt]) -> None:
     contact = Contact.objects.filter(name=name).first()
     fresh = contact is not None and contact.last_contact is not None and now - contact.last_contact < SELDOM
     if contact is None or not fresh or contact.tips != lines or contact.error:
-        Contact.objects.update_or_create(name=name, defaults={"tips": lines, "last_contact": now, "error": None})
+        _note(name, tips=lines, last_contact=now, error=None)
 
 
 def failed(name: str, error: dict[str, str]) -> None:
     """Note that an exchange with ``name`` did not work, and why."""
-    Contact.objects.update_or_create(name=name, defaults={"error": error})
+    _note(name, error=error)
+
+
+def failing() -> set[str]:
+    """Return the names of those with whom the last exchange did not work."""
+    return set(Contact.objects.filter(error__isnull=False).values_list("name", flat=True))
+
+
+def _note(name: str, **what: Any) -> None:
+    """Write it down where that is possible: a replica whose disk is full is pulled from all the same."""
+    try:
+        Contact.objects.update_or_create(name=name, defaults=what)
+    except DatabaseError as problem:
+        logger.info("that %s was in touch is not written down: %s", name, problem)

@@ -6,6 +6,8 @@ Whatever is lost here, the next sweep finds: a queue that is empty, gone or refu
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from functools import lru_cache
 from typing import Any
 
@@ -20,6 +22,42 @@ logger = logging.getLogger(__name__)
 EVERYBODY = ""
 PATIENCE = 3  # seconds; more than the one that the worker blocks for a message
 ENOUGH = 16  # messages in a queue, of which each is a hint to look at everything
+PAUSE = 1.0  # seconds between two tries with a queue that fails
+
+
+class _Patient:
+    """What both queues share: one that fails is told of once, not at every look, and what was missed is made up for."""
+
+    ill = False
+    recovered: threading.Event  # set when the queue answers again: messages may have been lost
+
+    def dequeue(self) -> Any:
+        """Return the next message, or None; where the queue fails, None after a pause."""
+        try:
+            task = super().dequeue()  # type: ignore[misc]
+        except Exception as error:
+            if not self.ill:
+                logger.warning("the queue gives no messages, the next sweep catches up: %s", error)
+            self.ill = True
+            time.sleep(PAUSE)
+            return None
+        if self.ill:
+            logger.warning("the queue gives messages again")
+            self.ill = False
+            self.recovered.set()
+        return task
+
+    def read_schedule(self, timestamp: Any = None) -> list[Any]:
+        """Nothing is ever scheduled; so nobody needs to look every second."""
+        return []
+
+
+class FileQueue(_Patient, SqliteHuey):
+    """Messages in a file."""
+
+
+class RedisQueue(_Patient, RedisHuey):
+    """Messages in Redis."""
 
 
 @lru_cache(maxsize=1)
@@ -27,15 +65,23 @@ def queue() -> Huey:
     """Return the queue of this replica, made at first use."""
     name = f"edgecms-{conf.name().lower()}"
     if conf.redis_url():
-        return RedisHuey(name, url=_with_timeouts(conf.redis_url()), results=False)
-    conf.data().mkdir(parents=True, exist_ok=True)
-    return SqliteHuey(name, filename=str(conf.data() / "queue.sqlite3"), results=False)
+        made: Huey = RedisQueue(name, connection_pool=_pool(conf.redis_url()), results=False)
+    else:
+        conf.data().mkdir(parents=True, exist_ok=True)
+        made = FileQueue(name, filename=str(conf.data() / "queue.sqlite3"), results=False)
+    made.recovered = threading.Event()
+    return made
 
 
-def _with_timeouts(url: str) -> str:
-    """A Redis that does not answer keeps no writer waiting for longer than this."""
-    separator = "&" if "?" in url else "?"
-    return f"{url}{separator}socket_connect_timeout={PATIENCE}&socket_timeout={PATIENCE}"
+def _pool(url: str) -> Any:
+    """Connections to a Redis that keeps no writer waiting: where it does not answer, it is not asked again and again."""
+    from redis import ConnectionError as Unreachable
+    from redis import ConnectionPool
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    retry = Retry(NoBackoff(), 1, (Unreachable,))  # once: a connection may be left from before a restart
+    return ConnectionPool.from_url(url, socket_connect_timeout=PATIENCE, socket_timeout=PATIENCE, retry=retry)
 
 
 @lru_cache(maxsize=1)
@@ -47,13 +93,62 @@ def task() -> Any:
 def wake(peer: str = EVERYBODY) -> None:
     """Ask the worker to exchange soon: with ``peer``, or with all whom a local change concerns.
 
-    A queue that holds many messages needs no further one: whoever works it off will find this change too.
+    The queue's trouble is not the writer's: a message that it does not take is kept, and sent by a thread when it does again.
     """
+    if _unsent.waits():
+        _unsent.keep(peer)
+        return
     try:
-        if queue().pending_count() < ENOUGH:
-            task()(peer)
-    except Exception as error:  # whatever the queue's trouble is, it is not the writer's
+        _send(peer)
+    except Exception as error:
         logger.warning("the queue does not take a wake-up, the next sweep catches up: %s", error)
+        _unsent.keep(peer)
+
+
+def _send(peer: str) -> None:
+    """A queue that holds many messages needs no further one: whoever works it off will find this change too."""
+    if queue().pending_count() < ENOUGH:
+        task()(peer)
+
+
+class _Unsent:
+    """Messages that the queue did not take, each once. They are lost with the process: they are hints."""
+
+    def __init__(self) -> None:
+        self._peers: set[str] = set()
+        self._lock = threading.Lock()
+
+    def waits(self) -> bool:
+        """Say whether something is waiting, so that nobody else needs to find out that the queue fails."""
+        return bool(self._peers)
+
+    def keep(self, peer: str) -> None:
+        """Keep a message; a thread sends it when the queue takes it."""
+        with self._lock:
+            is_first = not self._peers
+            self._peers.add(peer)
+        if is_first:
+            threading.Thread(target=self._send, name="unsent messages", daemon=True).start()
+
+    def _send(self) -> None:
+        while True:
+            time.sleep(PAUSE)
+            with self._lock:
+                found = set(self._peers)
+            try:
+                for peer in sorted(found):
+                    _send(peer)
+            except Exception as error:
+                logger.debug("the queue still takes no wake-up: %s", error)
+                continue
+            with self._lock:
+                self._peers -= found
+                if not self._peers:
+                    break
+        logger.warning("the queue takes wake-ups again")
+
+
+_unsent = _Unsent()
 
 
 @receiver(signals.announced)
@@ -67,8 +162,6 @@ def _woken(peer: str) -> None:
 
     close_old_connections()
     try:
-        for result in sweep.react(peer):
-            if result.error:
-                logger.info("%s: %s", result.name, result.error["detail"])
+        sweep.react_at_once(peer)
     finally:
         close_old_connections()

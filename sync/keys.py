@@ -25,15 +25,21 @@ def ensure() -> Path:
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         fresh = target.with_name(f"{target.name}.{secrets.token_hex(4)}")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(Ed25519PrivateKey.generate().private_bytes_raw().hex())
-            file.flush()
-            os.fsync(file.fileno())
-        with contextlib.suppress(FileExistsError):
-            os.link(fresh, target)
-        fresh.unlink()
+        try:
+            _write(fresh)
+            with contextlib.suppress(FileExistsError):
+                os.link(fresh, target)
+        finally:
+            fresh.unlink(missing_ok=True)
     return target
+
+
+def _write(fresh: Path) -> None:
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(Ed25519PrivateKey.generate().private_bytes_raw().hex())
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def private() -> Ed25519PrivateKey:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import orjson
-from django.db import transaction
+from django.db import connection, transaction
 
-from sync import admission, blobs, conf, contacts, exchange, incarnation, incoming, local, log, trusting
-from sync.client import Peer
+from sync import admission, blobs, conf, contacts, exchange, incarnation, incoming, local, log, storage, trusting
+from sync.client import HELLO, WORK, Peer
 from sync.core import wire
 from sync.core.errors import (
     IncompleteStreamError,
@@ -27,12 +29,17 @@ from sync.core.errors import (
 from sync.core.policy import Party, Verb, may
 from sync.models import MissingBlob
 from sync.receive import Receipt, receive
+from sync.visiting import Visits
 
 logger = logging.getLogger(__name__)
 
 STREAM = "application/vnd.edgecms.changesets+zstd"
 tally: Counter[str] = Counter()  # what this process has exchanged so far
 PUSH_BYTES = 4 << 20  # of one request
+LONG = 60.0  # seconds that a sweep waits for its peers; who takes longer goes on beside the next one
+PATIENCE = 30.0  # seconds that a pull waits for another one
+_visits, _messages = Visits(), Visits()
+_pulling = threading.Lock()
 
 
 @dataclass(slots=True)
@@ -94,17 +101,23 @@ def _listed() -> dict[str, Listed]:
     return {item["name"]: Listed(item["name"], item["url"], item["key"], trusting.party(item)) for item in others}
 
 
-def exchange_with(peer: Listed, verbs: Iterable[Verb], progress: Any = None) -> Result:
-    """Pull from and push to ``peer``, as ``verbs`` say. The result tells of any trouble: one peer keeps no other waiting."""
+def exchange_with(
+    peer: Listed, verbs: Iterable[Verb], progress: Any = None, before_waiting: Callable[[], None] | None = None
+) -> Result:
+    """Pull from and push to ``peer``, as ``verbs`` say. The result tells of any trouble: one peer keeps no other waiting.
+
+    ``before_waiting`` is called once the peer is about to be asked whether it is there.
+    """
     result, start = Result(peer.name), time.monotonic()
     client = Peer(peer.name, peer.url)
     try:
-        _Exchange(peer, client, result, progress).run(set(verbs))
+        _Exchange(peer, client, result, progress).run(set(verbs), before_waiting)
     except Exception as error:
-        if not isinstance(error, SyncError):
+        known = storage.as_sync_error(error)
+        if known is None:
             logger.exception("the exchange with %s failed in a way that nobody foresaw", peer.name)
-        code = error.code if isinstance(error, SyncError) else "unforeseen"
-        result.ok, result.error = False, {"code": code, "detail": str(error) or type(error).__name__}
+        code = known.code if known else "unforeseen"
+        result.ok, result.error = False, {"code": code, "detail": str(known or error) or type(error).__name__}
     finally:
         client.close()
         result.seconds = time.monotonic() - start
@@ -114,14 +127,31 @@ def exchange_with(peer: Listed, verbs: Iterable[Verb], progress: Any = None) -> 
     return result
 
 
-def sweep() -> list[Result]:
-    """Exchange with every peer that the rule allows; those that do not answer are reported, and tried again next time."""
+def sweep(at_once: bool = False) -> list[Result]:
+    """Exchange with every peer that the rule allows; those that do not answer are reported, and tried again next time.
+
+    ``at_once``: several at the same time, each in a thread of its own; who takes very long goes on beside the next sweep.
+    """
     prepare()
     allowed: dict[str, tuple[Listed, set[Verb]]] = {}
     for verb in Verb:
         for peer in peers(verb):
             allowed.setdefault(peer.name, (peer, set()))[1].add(verb)
-    return [exchange_with(peer, verbs) for peer, verbs in allowed.values()]
+    if not at_once:
+        return [exchange_with(peer, verbs) for peer, verbs in allowed.values()]
+    failing = contacts.failing()
+    due = sorted(allowed.values(), key=lambda item: item[0].name in failing)  # who answered last time keeps nobody waiting
+    return _visits.each(due, lambda item: item[0].name, lambda item: _exchange_in_thread(*item), max(LONG, conf.interval()))
+
+
+def _exchange_in_thread(peer: Listed, verbs: set[Verb]) -> Result:
+    return exchange_with(peer, verbs, before_waiting=connection.close)
+
+
+def stop() -> None:
+    """Let nobody wait any longer for peers that are being visited."""
+    _visits.stopped.set()
+    _messages.stopped.set()
 
 
 def prepare() -> None:
@@ -136,22 +166,62 @@ def react(name: str = "") -> list[Result]:
     """Answer a wake-up: pull from ``name``; or, after a change here, push where allowed and wake those who may pull from here."""
     if name:
         return [exchange_with(peer, {Verb.PULL}) for peer in peers(Verb.PULL) if peer.name == name]
-    pushed = [exchange_with(peer, {Verb.PUSH}) for peer in peers(Verb.PUSH)]
-    me, reached = trusting.me(), {result.name for result in pushed}
-    for peer in _listed().values():
-        if peer.name not in reached and may(peer.party, Verb.PULL, me):
-            _wake(peer)
-    return pushed
+    for peer in _to_wake():
+        _wake(peer)
+    return [exchange_with(peer, {Verb.PUSH}) for peer in peers(Verb.PUSH)]
+
+
+def react_at_once(name: str = "") -> None:
+    """The same in threads, without waiting for them: the next message may concern somebody who answers."""
+    if name:
+        due = [("pull", peer) for peer in peers(Verb.PULL) if peer.name == name]
+    else:
+        due = [*(("wake", peer) for peer in _to_wake()), *(("push", peer) for peer in peers(Verb.PUSH))]
+    failing = contacts.failing()
+    due.sort(key=lambda item: item[1].name in failing)
+    _messages.each(due, lambda item: f"{item[0]} {item[1].name}", lambda item: _answer_message(*item), 0)
+
+
+def _answer_message(how: str, peer: Listed) -> None:
+    if how == "wake":
+        return _wake(peer)
+    result = _exchange_in_thread(peer, {Verb(how)})
+    if result.error:
+        logger.info("%s: %s: %s", result.name, result.error["code"], result.error["detail"])
+    return None
+
+
+def _to_wake() -> list[Listed]:
+    """Return who may pull from here, and is not pushed to."""
+    me, pushed_to = trusting.me(), {peer.name for peer in peers(Verb.PUSH)}
+    return [peer for peer in _listed().values() if peer.name not in pushed_to and may(peer.party, Verb.PULL, me)]
 
 
 def _wake(peer: Listed) -> None:
     client = Peer(peer.name, peer.url)
+    client.patience = HELLO
     try:
         client.json("POST", "wake")
     except SyncError as error:
         logger.info("%s was not woken: %s", peer.name, error)
+        contacts.failed(peer.name, {"code": error.code, "detail": str(error)})
     finally:
         client.close()
+
+
+@contextmanager
+def _turn_to_pull() -> Iterator[bool]:
+    """One pull after the other, or several peers would bring the same; but a slow one holds up no other for long.
+
+    Yields whether there was a pull to wait for.
+    """
+    is_first = _pulling.acquire(blocking=False)
+    has_turn = is_first or _pulling.acquire(timeout=PATIENCE)
+    try:
+        yield not is_first
+    finally:
+        if has_turn:
+            _pulling.release()
 
 
 class _Exchange:
@@ -161,16 +231,24 @@ class _Exchange:
         self.peer, self.client, self.result, self.progress = peer, client, result, progress
         self.me = trusting.me()
 
-    def run(self, verbs: set[Verb]) -> None:
+    def run(self, verbs: set[Verb], before_waiting: Callable[[], None] | None = None) -> None:
         mine = exchange.tips_between(self.me, self.peer.party)
         summary = exchange.summary(mine)
+        self.client.patience = HELLO
+        if before_waiting is not None:
+            before_waiting()
         hello = self.client.json("GET", f"hello?summary={summary}")
         self._check(hello)
+        self.client.patience = WORK
         differs = hello["summary"] != summary
-        if Verb.PULL in verbs and differs:
-            self._pull(mine)
-        if Verb.PULL in verbs:
-            self._fetch_blobs()
+        if Verb.PULL in verbs and (differs or MissingBlob.objects.exists()):
+            with _turn_to_pull() as waited:
+                if waited:  # another peer may have brought all of it
+                    mine = exchange.tips_between(self.me, self.peer.party)
+                    differs = hello["summary"] != exchange.summary(mine)
+                if differs:
+                    self._pull(mine)
+                self._fetch_blobs()
         if Verb.PUSH in verbs and (differs or hello.get("blobs_missing")):
             self._push()
         if not differs:

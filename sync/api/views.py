@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -12,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from sync import blobs, conf, contacts, exchange, incoming, invites, jobs, keys, local, ranges, registers, trusting
+from sync import blobs, conf, contacts, exchange, incoming, invites, jobs, keys, local, ranges, registers, storage, trusting
 from sync.api.authentication import NewcomerAuthentication, PeerAuthentication, PeerUser
 from sync.api.problems import SyncProblem, as_response
 from sync.core import wire
@@ -24,6 +25,7 @@ from sync.receive import receive
 
 STREAM = "application/vnd.edgecms.changesets+zstd"
 SLICE = 64 << 10  # bytes
+logger = logging.getLogger(__name__)
 
 
 class PeerView(APIView):
@@ -49,6 +51,9 @@ class PeerView(APIView):
 
     def handle_exception(self, exc: Exception) -> Any:
         """Answer with a problem document, whatever the exception handler of the site is."""
+        if known := storage.trouble(exc):
+            logger.error("%s: %s", known.code, known)
+            exc = SyncProblem(503, known.code, str(known))
         response = super().handle_exception(exc)
         if not isinstance(exc, APIException):
             return response

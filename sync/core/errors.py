@@ -75,10 +75,22 @@ class IncompleteStreamError(RetryLaterError):
     code = "incomplete_stream"
 
 
+class DatabaseUnavailableError(RetryLaterError):
+    """The database of this replica does not answer."""
+
+    code = "database_unavailable"
+
+
 class NeedsOperatorError(SyncError):
     """A person here must act."""
 
     code = "needs_operator"
+
+
+class NotWritableError(NeedsOperatorError):
+    """This replica cannot store anything just now: a full disk, a read-only file. It goes on by itself when it can."""
+
+    code = "not_writable"
 
 
 class WrongBlobError(NeedsOperatorError):

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import OperationalError, ProgrammingError
+from django.db import DatabaseError, OperationalError, ProgrammingError
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from sync import pending, sweep
+from sync import pending, storage, sweep
 from sync.core.errors import SyncError
 from sync.core.policy import Verb
 from sync.core.token import REPLICA
@@ -23,11 +23,13 @@ logger = logging.getLogger(__name__)
 
 
 def require_migrated() -> None:
-    """Raise CommandError where the database has not the tables of this release."""
+    """Raise CommandError where the database does not answer, or has not the tables of this release."""
     try:
         Local.objects.exists()
         Invite.objects.exists()
     except (OperationalError, ProgrammingError) as error:
+        if known := storage.as_sync_error(error):
+            raise CommandError(f"{known.code}: {known}") from None
         raise CommandError(f"the database is not ready ({error}); run: manage.py migrate") from None
 
 
@@ -49,7 +51,10 @@ class ReportingCommand(BaseCommand):
         try:
             with pending.written_by(self.__module__.rsplit(".", 1)[-1]):
                 report = self.run(**options)
-        except SyncError as error:
+        except (SyncError, DatabaseError, OSError) as problem:
+            error = storage.as_sync_error(problem)
+            if error is None:
+                raise
             if options["json"]:
                 self.stdout.write(json.dumps({"error": {"code": error.code, "detail": str(error)}}))
             self.stderr.write(f"{error.code}: {error}")

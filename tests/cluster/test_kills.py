@@ -15,7 +15,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +25,7 @@ from django.core.management import get_commands
 from tests.cluster.acts import LOOK, Look, Rows, differences
 from tests.cluster.harness import Cluster, Replica, each, eventually
 from tests.cluster.witness import WRITER, Witness, committed, last_descriptions
-from tests.cluster.zygote import LINES, MANAGE, Zygote, children, introduce
+from tests.cluster.zygote import LINES, MANAGE, Zygote, children, found_site, introduce
 from tests.servers import find
 
 pytestmark = pytest.mark.cluster
@@ -198,7 +197,7 @@ TROUBLE = re.compile(r"Traceback|ERROR|CRITICAL|unforeseen|Error:|Exception")
 def trouble(folder: Path) -> list[str]:
     """Return the lines of the logs in ``folder`` that tell of something that nobody foresaw, each with its file."""
     return [
-        f"{path.name}: {line}"
+        f"{folder.name}/{path.name}: {line}"
         for path in sorted(folder.glob("*.log"))
         for line in path.read_text(errors="replace").splitlines()
         if TROUBLE.search(line) and not FORESEEN.search(line)
@@ -252,7 +251,11 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path, database_url: str
         commits = sum(len(committed(log)) for killer in killers for log in killer.writers)
         saves = sum(map(len, witness.pages.values()))
         print(f"acknowledged: {len(witness.receipts)} submissions, {saves} saves, {commits} commits of the ORM")
-        assert witness.strange + [line for killer in killers for line in killer.strange] == []
+        assert [
+            *witness.strange,
+            *(line for killer in killers for line in killer.strange),
+            *(line for replica in cluster.replicas for line in trouble(replica.folder)),
+        ] == []
         introduce(zygotes[0], zygotes[3:])
         Killer(zygotes[3], chances[3], left, []).begin()
         looks = alike(zygotes)
@@ -260,18 +263,6 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path, database_url: str
         assert [line for replica in cluster.replicas for line in trouble(replica.folder)] == []
         assert sum(killed.values()) == KILLS
         assert min(len(witness.receipts), saves, commits) >= KILLS / 20
-
-
-def found_site(zygotes: list[Zygote]) -> None:
-    """Make databases and accounts, and exchange keys."""
-
-    def prepare(zygote: Zygote) -> None:
-        zygote.must("migrate", "--verbosity", "0")
-        zygote.must("createsuperuser", "--noinput")
-
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(prepare, zygotes))
-    introduce(zygotes[0], zygotes[1:])
 
 
 def ready(replica: Replica) -> None:

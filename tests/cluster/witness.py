@@ -124,7 +124,9 @@ class Witness:
 
 
 def committed(log: Path) -> list[list[str]]:
-    """Return what a writer has acknowledged: the words of each whole line."""
+    """Return what a writer has acknowledged: the words of each whole line. One that was killed at once has written no log."""
+    if not log.exists():
+        return []
     lines = log.read_text().split("\n")[:-1]
     return [line.split() for line in lines if line.startswith(("section ", "description ", "asset "))]
 

@@ -10,17 +10,20 @@ import contextlib
 import ctypes
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from deploy.local.replica import TOP, Replica
+from deploy.local.replica import TOP, Outcome, Replica
 from tests.cluster.harness import PASSWORD, USERNAME
 
 ANSWER = """
@@ -40,6 +43,7 @@ class Zygote:
         self.replica = replica
         self._child: subprocess.Popen[str] | None = None
         self._turn = threading.Lock()
+        self.scratch = Path(tempfile.mkdtemp(prefix="edgecms-zygote-"))  # not in the replica's folder, which may be full
 
     def __enter__(self) -> Zygote:
         self.replica.folder.mkdir(parents=True, exist_ok=True)
@@ -59,6 +63,7 @@ class Zygote:
             self._child.stdin.close()  # it kills what is left
             self._child.wait(30)
             self._child = None
+        shutil.rmtree(self.scratch, ignore_errors=True)
 
     def start(self, program: str, *args: str, log: Path | None = None) -> int:
         """Start ``program`` (GUNICORN, MANAGE or LINES) and return its process, which leads a group of its own.
@@ -101,10 +106,16 @@ class Zygote:
 
     def answer(self, code: str, **values: Any) -> Any:
         """Run ``code`` with ``values`` as variables against the ORM of the replica; return what it leaves in ``answer``."""
-        target = self.replica.folder / f"answer-{threading.get_ident()}.json"
-        log = self.replica.folder / "answer.log"
+        place = Path(tempfile.mkdtemp(dir=self.scratch))
+        target, log = place / "answer.json", place / "log"
         assert self.run(LINES, ANSWER, code, json.dumps(values), str(target), log=log) == 0, log.read_text()[-3000:]
         return json.loads(target.read_text())
+
+    def report(self, *args: str) -> Outcome:
+        """Run a command of ``manage.py`` and return how it ended, with all that it wrote as ``stderr``."""
+        log = Path(tempfile.mkdtemp(dir=self.scratch)) / "log"
+        status = self.run(MANAGE, *args, log=log)
+        return Outcome(status, "", log.read_text(), None)
 
     def _ask(self, question: dict[str, object]) -> dict[str, object]:
         assert self._child is not None and self._child.stdin is not None and self._child.stdout is not None
@@ -125,6 +136,18 @@ def introduce(root: Zygote, others: Sequence[Zygote]) -> None:
         entry = ["--role", newcomer.role, *farm, "--url", newcomer.url, "--key", zygote.answer(KEY)]
         root.must("sync_trust", newcomer.name, *entry)
         zygote.must("sync_trust", master.name, "--role", "master", "--url", master.url, "--key", key)
+
+
+def found_site(zygotes: Sequence[Zygote]) -> None:
+    """Make databases and accounts, and exchange keys; the first is the root."""
+
+    def prepare(zygote: Zygote) -> None:
+        zygote.must("migrate", "--verbosity", "0")
+        zygote.must("createsuperuser", "--noinput")
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(prepare, zygotes))
+    introduce(zygotes[0], zygotes[1:])
 
 
 def children(pid: int) -> list[int]:

@@ -1,9 +1,14 @@
 """Messages are hints: they are sent after a commit, they do not pile up, and their loss is nobody's trouble."""
 
+import os
+import signal
+import time
+
 import pytest
 
 from content.models import Section
 from sync import jobs
+from tests.servers import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -54,7 +59,63 @@ def test_a_redis_that_is_gone_keeps_nobody_from_writing(on_redis):
     """The change is stored, its message is lost, the sweep will find it."""
     on_redis.kill()
     try:
-        Section.objects.create(title="News")
+        start = time.monotonic()
+        for number in range(5):
+            Section.objects.create(title=f"News {number}")
+        assert time.monotonic() - start < jobs.PATIENCE
     finally:
         on_redis.start()
-    assert Section.objects.count() == 1
+    assert Section.objects.count() == 5
+
+
+@pytest.mark.redis
+def test_messages_that_redis_did_not_take_are_sent_when_it_is_back(on_redis):
+    """A writer that goes on living makes up for them by itself, once for all: they are hints."""
+    on_redis.kill()
+    try:
+        for number in range(3):
+            Section.objects.create(title=f"News {number}")
+    finally:
+        on_redis.start()
+    eventually(lambda: jobs.queue().pending_count() == 1)
+    Section.objects.create(title="Sport")
+    eventually(lambda: jobs.queue().pending_count() == 2)
+    jobs.queue().flush()
+
+
+@pytest.mark.redis
+def test_a_redis_that_hangs_costs_one_writer_a_moment_and_the_next_nothing(on_redis):
+    """Whoever meets it first waits for its answer, bounded; until it answers again nobody else asks."""
+    os.kill(on_redis.child.pid, signal.SIGSTOP)
+    try:
+        Section.objects.create(title="News")
+        start = time.monotonic()
+        for number in range(5):
+            Section.objects.create(title=f"News {number}")
+        assert time.monotonic() - start < jobs.PATIENCE / 2
+    finally:
+        os.kill(on_redis.child.pid, signal.SIGCONT)
+    eventually(lambda: jobs.queue().pending_count() >= 1)
+    jobs.queue().flush()
+
+
+def test_a_queue_that_fails_is_told_of_once_and_what_was_missed_is_made_up_for(caplog, monkeypatch):
+    """A worker looks four times a second; its log would fill what is left of a full disk."""
+    monkeypatch.setattr(jobs, "PAUSE", 0.01)
+    failing = True
+
+    def dequeue(self):
+        if failing:
+            raise OSError("no room")
+
+    monkeypatch.setattr(jobs.SqliteHuey, "dequeue", dequeue)
+    queue = jobs.queue()
+    queue.recovered.clear()
+    assert [queue.dequeue() for _ in range(5)] == [None] * 5
+    assert [record.getMessage() for record in caplog.records if "gives no messages" in record.getMessage()] == [
+        "the queue gives no messages, the next sweep catches up: no room"
+    ]
+    assert not queue.recovered.is_set()
+    failing = False
+    queue.dequeue()
+    assert queue.recovered.is_set()

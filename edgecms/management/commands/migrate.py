@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.management import CommandError
 from django.core.management.commands import migrate
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.migration import Migration
 from django.db.migrations.state import ProjectState
+
+from sync import storage
 
 
 class WholeExecutor(MigrationExecutor):
@@ -42,4 +45,9 @@ class Command(migrate.Command):
     def handle(self, *args: Any, **options: Any) -> None:
         """Migrate. The executor is put where Django's command looks for it: there is no other way in."""
         migrate.MigrationExecutor = WholeExecutor  # type: ignore[attr-defined]
-        super().handle(*args, **options)
+        try:
+            super().handle(*args, **options)
+        except (DatabaseError, OSError) as error:
+            if known := storage.trouble(error):
+                raise CommandError(f"{known.code}: {known}") from None
+            raise

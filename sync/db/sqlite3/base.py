@@ -6,6 +6,7 @@ from typing import Any
 
 from django.apps import apps
 from django.db.backends.sqlite3 import base
+from django.db.backends.sqlite3.features import DatabaseFeatures as BaseFeatures
 from django.db.backends.sqlite3.operations import DatabaseOperations as BaseOperations
 from django.db.backends.sqlite3.schema import DatabaseSchemaEditor as BaseSchemaEditor
 from django.db.models import Model
@@ -37,10 +38,17 @@ class DatabaseOperations(BaseOperations):
     compiler_module = "sync.db.sqlite3.compiler"
 
 
+class DatabaseFeatures(BaseFeatures):
+    """Django's, without asking the database what all that we run on can: else no check could name what is wrong with it."""
+
+    supports_json_field = True
+
+
 class DatabaseWrapper(CapturingConnection, base.DatabaseWrapper):
     """Django's SQLite."""
 
     ops_class = DatabaseOperations
+    features_class = DatabaseFeatures
     SchemaEditorClass = DatabaseSchemaEditor
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:

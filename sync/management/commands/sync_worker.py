@@ -11,8 +11,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import close_old_connections, connection
 
-from sync import conf, jobs, pending, sweep
-from sync.core.errors import SyncError
+from sync import conf, jobs, pending, storage, sweep
+from sync.db.sqlite3.keeper import keep_open
 from sync.management.reporting import require_migrated
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,14 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run a consumer of wake-ups beside the sweep, until a signal asks to stop."""
         require_migrated()
-        stop = threading.Event()
+        keep_open()
+        stop, due = threading.Event(), jobs.queue().recovered
+
+        def ask_to_stop(*_: Any) -> None:
+            stop.set()
+            due.set()
+            sweep.stop()
+
         jobs.task()
         consumer = jobs.queue().create_consumer(
             workers=1, periodic=False, initial_delay=0.02, backoff=1.3, max_delay=MAX_DELAY, check_worker_health=True
@@ -45,13 +52,14 @@ class Command(BaseCommand):
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         consumer.start()
         for number in SIGNALS:
-            signal.signal(number, lambda *_: stop.set())
+            signal.signal(number, ask_to_stop)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         logger.info("%s exchanges every %g s and at once on a change", conf.name(), conf.interval())
         try:
             while not stop.is_set():
+                due.clear()
                 self._sweep()
-                stop.wait(conf.interval())
+                due.wait(conf.interval())
         finally:
             consumer.stop(graceful=True)
             connection.close()
@@ -64,14 +72,15 @@ class Command(BaseCommand):
         close_old_connections()
         try:
             with pending.written_by("sync_worker"):
-                for result in sweep.sweep():
+                for result in sweep.sweep(at_once=True):
                     if result.error:
                         logger.warning("%s: %s", result.error["code"], result.error["detail"])
                     elif result.applied or result.sent:
                         logger.info(
                             "%s: applied %d, sent %d in %.2f s", result.name, result.applied, result.sent, result.seconds
                         )
-        except SyncError as error:
-            logger.error("%s: %s", error.code, error)
-        except Exception:  # the worker outlives whatever a sweep meets; the next one tries again
-            logger.exception("the sweep failed; the next one tries again")
+        except Exception as error:  # the worker outlives whatever a sweep meets; the next one tries again
+            if known := storage.as_sync_error(error):
+                logger.error("%s: %s", known.code, known)
+            else:
+                logger.exception("the sweep failed; the next one tries again")
