@@ -63,6 +63,7 @@ def flush(using: str) -> None:
     rows = [change for change in found if not change.is_nothing]
     if not rows:
         return
+    _check_immutable(rows)
     own = incarnation.ensure()
     batch, values = Batch(), Values()
     batch.load(_key(row) for row in rows)
@@ -75,6 +76,13 @@ def flush(using: str) -> None:
     made = [make(scope, draft, own, sight.clock) for scope, draft in sorted(drafts.items()) if draft.ops]
     _apply(batch, rows, made)
     sight.remember(made)
+
+
+def _check_immutable(rows: Iterable[RowChange]) -> None:
+    """Raise TypeError, which takes the transaction back, where rows that are made once are altered or deleted: nobody would show it."""
+    for row in rows:
+        if row.model.immutable and row.before is not None:
+            raise TypeError(f"{row.model.label} {row.token} is made once, and neither altered nor deleted; make another one")
 
 
 def _key(row: RowChange) -> RowKey:

@@ -14,6 +14,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from sync import claims, merging, signals
 from sync.core import bounds
 from sync.core.register import Row
+from sync.core.token import maker_of
 from sync.db import sql
 from sync.registers import Batch, RowKey, Slot
 from sync.registry import FieldSpec, ModelSpec, spec_of
@@ -89,6 +90,11 @@ def values_shown(model: ModelSpec, slots: dict[RowKey, Slot], values: Values) ->
     return {key: projector.all_shown(key, slot) for key, slot in slots.items()}
 
 
+def is_own(model: ModelSpec | None, row: Row) -> bool:
+    """Say whether a row lives by a write of its own. One that is immutable is not deleted either."""
+    return row.own or (model is not None and model.immutable and any(row.heads.values()))
+
+
 def depth(model: ModelSpec) -> int:
     """Return how many wholes stand above a row of ``model``."""
     return 0 if model.whole is None else 1 + depth(model.whole)
@@ -124,7 +130,7 @@ class _Projector:
         return {**wholes, **self._wholes(living)}
 
     def _lives(self, key: RowKey, slot: Slot) -> bool:
-        if slot.row.own:
+        if is_own(self.model, slot.row):
             return True
         return bool(slot.row.deletes) and any(self._has_rows(part, key.token) for part in self.model.parts)
 
@@ -179,6 +185,7 @@ class _Projector:
     def _columns(self, key: RowKey, slot: Slot, everything: bool) -> list[Column] | None:
         touched = {name.split("/", 1)[0] for name in slot.changed}
         try:
+            self._check_maker(key, slot)
             columns = [
                 (str(field.field.column), self._column(key, slot, field))
                 for field in self.model.fields.values()
@@ -213,20 +220,39 @@ class _Projector:
             raise ValueError(f"{field.name} must not be empty")
         return value
 
+    def _check_maker(self, key: RowKey, slot: Slot) -> None:
+        """Raise ValueError where nobody but others wrote a row that only its maker writes."""
+        if self.model.immutable and not any(self._standing(key, name, heads) for name, heads in slot.row.heads.items()):
+            raise ValueError(
+                f"nothing of it was written by {maker_of(key.token) or 'a replica'}, and it is made once by its maker"
+            )
+
+    def _standing(self, key: RowKey, name: str, heads: tuple[bytes, ...]) -> tuple[bytes, ...]:
+        """The heads that are shown: of an immutable row the first that its maker wrote, whoever wrote over it later."""
+        if not self.model.immutable:
+            return heads
+        first = self.values.first_by(maker_of(key.token), key, name, heads)
+        return (first,) if first is not None else ()
+
     def _value(self, key: RowKey, slot: Slot, field: FieldSpec) -> Any:
         if field.policy in ("set", "map"):
             prefix = f"{field.name}/"
-            elements = {name[len(prefix) :]: heads for name, heads in slot.row.heads.items() if name.startswith(prefix)}
+            elements = {
+                name[len(prefix) :]: self._standing(key, name, heads)
+                for name, heads in slot.row.heads.items()
+                if name.startswith(prefix)
+            }
             if field.policy == "set":
                 return sorted(e for e, heads in elements.items() if any(self.values.value(key, prefix + e, d) for d in heads))
             found = {e: merging.shown(self.values, key, field, e, heads) for e, heads in elements.items() if heads}
             return {element: value for element, value in found.items() if value is not None}
-        heads = slot.row.heads.get(field.name)
+        heads = self._standing(key, field.name, slot.row.heads.get(field.name, ()))
         return merging.shown(self.values, key, field, None, heads) if heads else field.to_json(field.empty())
 
     def all_shown(self, key: RowKey, slot: Slot) -> dict[str, Any] | None:
         """Return what an instance is to have in each field; None where it cannot be shown."""
         try:
+            self._check_maker(key, slot)
             return {field.name: self.shown(key, slot, field) for field in self.model.fields.values()}
         except Exception as error:
             if is_of_the_machine(error):

@@ -138,6 +138,7 @@ class ModelSpec:
     blobs: tuple[str, ...]
     scope: Scope
     named: Mapping[str, str] = dataclass_field(default_factory=dict)
+    immutable: bool = False
 
     @property
     def label(self) -> str:
@@ -204,6 +205,7 @@ def _build(model: type[ReplicatedModel]) -> ModelSpec:
         blobs=tuple(getattr(declared, "blobs", ())),
         named={n: model._meta.get_field(ref).attname for n, ref in getattr(declared, "named", {}).items()},  # type: ignore[union-attr]
         scope=_scope(getattr(declared, "scope", None)),
+        immutable=getattr(declared, "immutable", False),
     )
 
 

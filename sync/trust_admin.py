@@ -9,7 +9,7 @@ from django.db import transaction
 from sync import admission, conf, keys, local, trusting
 from sync.core.errors import NeedsOperatorError, NotAllowedError
 from sync.core.policy import TRUST, Role
-from sync.core.trust import Open, TrustEntry
+from sync.core.trust import Closed, Open, TrustEntry
 from sync.models import Chain, Entry, Local, Trusted
 
 
@@ -43,13 +43,29 @@ def _enter(name: str, wanted: Open) -> str:
     news = trusting.publish_self()
     if entry is not None and entry.open == wanted and not news:
         return "unchanged"
-    # A name whose key changes goes on under a new incarnation; what it made so far counts as far as it is known here.
-    is_rekeyed = entry is not None and entry.open is not None and entry.open.key != wanted.key
-    closed = trusting.closed_at(name, entry) if entry and is_rekeyed else entry.closed if entry else {}
+    closed = _closed_for(name, entry, wanted) if entry else {}
     trusting.enter(name, TrustEntry(closed, wanted))
     admission.readmit(trusting.refresh())
     _check_effect(name, wanted)
     return "entered"
+
+
+def _closed_for(name: str, entry: TrustEntry, wanted: Open) -> dict[str, Closed]:
+    """Return what is closed where ``name`` goes on as ``wanted``: what it wrote so far counts as what it was then.
+
+    Of a key that is replaced, and of a master that is none any more, only what is known here: the reason may be that somebody
+    else has it. Else all that is still to come of the incarnation, or whatever it has written unseen would be lost.
+    """
+    former = entry.open
+    if former is None or (former.role, former.farm, former.key) == (wanted.role, wanted.farm, wanted.key):
+        return entry.closed
+    closed = trusting.closed_at(name, entry)
+    if former.key != wanted.key or former.role == Role.MASTER:
+        return closed
+    return {
+        incarnation: found if incarnation in entry.closed else Closed(former.role, former.farm, former.key, None)
+        for incarnation, found in closed.items()
+    }
 
 
 def _check_effect(name: str, wanted: Open | None) -> None:

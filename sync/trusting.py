@@ -87,12 +87,8 @@ def _writes() -> list[TrustWrite]:
         for chain in Chain.objects.filter(scope=TRUST, name__in=more):
             for _, changeset in log.of_chain(chain.pk):
                 found += writes_of(changeset, chain.key)
-        masters = {write.subject for write in found if _makes_master(write.entry)} | read
+        masters = {write.subject for write in found if write.entry.was_master} | read
     return found
-
-
-def _makes_master(entry: TrustEntry) -> bool:
-    return any(said is not None and said.role is Role.MASTER for said in (entry.open, *entry.closed.values()))
 
 
 def is_below_once() -> IsBelow:

@@ -72,6 +72,18 @@ class Values:
         self.read_orders([dot])
         return self._orders[dot]
 
+    def first_by(self, name: str, row: RowKey, key: str, heads: Iterable[bytes]) -> bytes | None:
+        """Return the first write to the register by the replica ``name``, of those that count; None where there is none.
+
+        ``heads`` are those of the register: whatever was written to it is one of them, or was overwritten by one that was.
+        """
+        wanted, passed = set(heads), set[bytes]()
+        while wanted := wanted - passed:
+            passed |= wanted
+            wanted = {dot for head in wanted for dot in self.parents(row, key, head)}
+        mine = [dot for dot in passed if (made := self.changeset(dot)) and made.head.name == name]
+        return min(mine, key=self.order, default=None)
+
     def shown(self, heads: tuple[bytes, ...]) -> bytes:
         """Return the head that every replica shows: the greatest by clock, name, incarnation, sequence, dot."""
         if len(heads) == 1:

@@ -18,7 +18,7 @@ from sync.core.register import Row
 from sync.db import sql
 from sync.derived import Derived
 from sync.models import Claim, Register
-from sync.project import values_shown
+from sync.project import is_own, values_shown
 from sync.registers import MODULUS, TABLE, RowKey, Slot, digests, term
 from sync.registry import ModelSpec, all_specs, spec_of
 from sync.values import Values
@@ -125,7 +125,7 @@ class _Verification:
             yield Difference("registers", *key, None, {"undecided": bool(undecided)}, {"undecided": not undecided})
 
     def _is_alive(self, key: RowKey, slot: Slot) -> bool:
-        return slot.row.own or bool(slot.row.deletes and self.derived.has_parts(key))
+        return is_own(spec_of(key.model), slot.row) or bool(slot.row.deletes and self.derived.has_parts(key))
 
     def _row(self, key: RowKey, slot: Slot, shown: Any, wanted: Any, is_alive: bool, is_deferred: bool) -> Iterator[Difference]:
         model = spec_of(key.model)

@@ -28,6 +28,7 @@ class Submission(ReplicatedModel):
 
     class Replication:
         scope = farm_scope
+        immutable = True
 
     class Meta:
         ordering = ["-created", "token"]

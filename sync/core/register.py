@@ -129,7 +129,7 @@ class Row:
 
 def _with(heads: tuple[Dot, ...], dot: Dot) -> tuple[Dot, ...]:
     place = bisect_left(heads, dot)
-    return heads if heads[place : place + 1] == (dot,) else (*heads[:place], dot, *heads[place:])
+    return heads if heads[place : place + 1] == (dot,) else heads[:place] + (dot,) + heads[place:]  # noqa: RUF005, twice as fast
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -49,6 +49,12 @@ def is_token(text: str) -> bool:
     return TOKEN.fullmatch(text) is not None
 
 
+def maker_of(token: str) -> str:
+    """Return the name of the replica that made ``token``, as the token says; an empty text for anything but a token."""
+    match = TOKEN.fullmatch(token)
+    return match[1] if match else ""
+
+
 def tag_of(token: str) -> str:
     """Return the tag of ``token`` in lower case, as slugs carry it. Raises ValueError for anything but a token."""
     match = TOKEN.fullmatch(token)

@@ -1,8 +1,8 @@
 """The trusted list as a pure function of the writes to it.
 
-The site has one root, its first master. Names are taken in order of rank: the root, then whom seniors entered. A write
-counts only if its writer stands before its subject and was a master at that changeset; so a junior master cannot revoke
-a senior one, and a back-dated write of a rogue changes nothing above it.
+The site has one root, its first master. Names are taken in order of rank: the root, then the masters whom seniors entered, then
+all others. A write counts only if its writer stands before its subject and was a master at that changeset; so a junior master
+cannot revoke a senior one, every master can revoke an edge, and a back-dated write of a rogue changes nothing above it.
 """
 
 from __future__ import annotations
@@ -46,6 +46,11 @@ class TrustEntry(msgspec.Struct, frozen=True):
 
     closed: dict[str, Closed]
     open: Open | None
+
+    @property
+    def was_master(self) -> bool:
+        """Whether it calls its subject a master, now or in a former incarnation."""
+        return any(said is not None and said.role is Role.MASTER for said in (self.open, *self.closed.values()))
 
     def key_for(self, incarnation: str) -> str | None:
         """The key of an incarnation; None where the list knows none."""
@@ -105,21 +110,34 @@ class TrustList:
 
 
 def evaluate(root: str, pinned: TrustEntry, writes: Iterable[TrustWrite], is_below: IsBelow) -> TrustList:
-    """Return the list that follows from ``writes`` under ``root``, of whom ``pinned`` is known. O(writes x masters)."""
+    """Return the list that follows from ``writes`` under ``root``, of whom ``pinned`` is known. O(writes x masters).
+
+    Whoever was ever entered as a master stands before all who were not; among masters a senior's word comes first.
+    """
     by_subject: dict[str, list[TrustWrite]] = {}
     by_writer: dict[str, list[TrustWrite]] = {}
     for write in sorted(writes, key=lambda write: write.order):
         by_subject.setdefault(write.subject, []).append(write)
         by_writer.setdefault(write.writer, []).append(write)
-    trusted, ranking = TrustList({root: pinned}), [root]
-    for name in ranking:
+    trusted, masters, others = TrustList({root: pinned}), [root], dict[str, None]()
+
+    def settle(name: str) -> None:
         # Only those who stand before it have an entry by now, and the root itself.
         counting = [write for write in by_subject.get(name, ()) if _counts(trusted, write, is_below)]
         if counting:
             trusted.entries[name] = _shown(counting)
+
+    for name in masters:
+        settle(name)
         for write in by_writer.get(name, ()):
-            if write.subject not in ranking and _counts(trusted, write, is_below):
-                ranking.append(write.subject)
+            if write.subject not in masters and _counts(trusted, write, is_below):
+                if write.entry.was_master:
+                    masters.append(write.subject)
+                else:
+                    others[write.subject] = None
+    for name in others:
+        if name not in masters:
+            settle(name)
     return trusted
 
 

@@ -135,15 +135,23 @@ class Store:
     def evaluate(self) -> dict[str, dict[str, Any]]:
         """Return the list that follows from what is held."""
         writes = sorted(self._trust_writes(), key=lambda w: (w["at"].head["clock"], w["writer"], w["at"].dot))
-        found, ranking = {self.root: self.pinned}, [self.root]
-        for place, name in enumerate(ranking):
-            seniors = ranking[:place] or [self.root]
+        found, masters, others = {self.root: self.pinned}, [self.root], []
+
+        def settle(name: str, seniors: list[str]) -> None:
             about = [w for w in writes if w["subject"] == name and w["writer"] in seniors and self._is_master(found, w)]
             if about:
                 found[name] = _shown(about)
+
+        for place, name in enumerate(masters):
+            settle(name, masters[:place] or [self.root])
             for write in writes:
-                if write["writer"] == name and write["subject"] not in ranking and self._is_master(found, write):
-                    ranking.append(write["subject"])
+                if write["writer"] == name and write["subject"] not in masters and self._is_master(found, write):
+                    said = [write["entry"]["open"] or {}, *write["entry"]["closed"].values()]
+                    is_master = any(part.get("role") == "master" for part in said)
+                    (masters if is_master else others).append(write["subject"])
+        for name in others:
+            if name not in masters:
+                settle(name, masters)
         return found
 
     def _trust_writes(self) -> Iterator[dict[str, Any]]:
