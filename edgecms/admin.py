@@ -11,6 +11,7 @@ from django.urls import URLPattern, URLResolver, include, path
 GROUPS = (
     ("Content", ("Page", "Section", "Asset", "Redirect")),
     ("From the site", ("Publication", "Submission")),
+    ("Between replicas", ("Conflict", "Board")),
     ("Accounts", ("Editor", "Group")),
 )
 

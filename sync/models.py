@@ -178,3 +178,21 @@ class Written(models.Model):
     dot = models.BinaryField(max_length=16)
     counter = models.IntegerField()
     made = models.DateTimeField(db_index=True)
+
+
+class Conflict(Register):
+    """The inbox of conflicts in Django's admin: a door, without rows of its own. See ``sync.inbox``."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ()
+        verbose_name = "conflict"
+
+
+class Board(Contact):
+    """The board of replication in Django's admin: what ``sync_status`` says."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ()
+        verbose_name_plural = "replication"

@@ -25,6 +25,7 @@ from content.admin.versions import CarriesVersions
 from content.editor.absent import follow
 from content.editor.formsets import BlockFormSet
 from content.editor.loaded import loaded, versions_of
+from content.editor.notices import Decision, carry_out, decided, notices, with_conflicts, written_by_hand
 from content.editor.saving import save_blocks
 from content.forms.page import PageForm
 from content.forms.stale import MERGED
@@ -33,12 +34,18 @@ from content.permissions import PUBLISH
 from content.publishing import publish, snapshot, unpublish
 from sync.versions import Versions
 
-SCRIPTS = ("add", "arrange", "chooser", "chips", "grid", "keys", "mistakes", "preview")
+SCRIPTS = ("add", "arrange", "chooser", "chips", "conflicts", "grid", "keys", "mistakes", "preview")
 STATES = {"draft": "Draft", "published": "Published", "changed": "Changed since"}
 
 
 class PageList(ChangeList):
-    """The list of pages, whose links lead to slugs."""
+    """The list of pages, whose links lead to slugs. It knows which of them have conflicts."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        found = with_conflicts(self.result_list)
+        for page in self.result_list:
+            page.__dict__["_has_conflicts"] = page.pk in found
 
     def url_for_result(self, result: Any) -> str:
         return editor_address(result)
@@ -113,7 +120,10 @@ class PageAdmin(SluggedAddresses, Previews, CarriesVersions, ContentEditor):
     def state(self, page: Page) -> SafeString:
         """Draft, published, or changed since."""
         state = state_of(page)
-        return format_html('<span class="state state-{}">{}</span>', state, STATES[state])
+        shown = format_html('<span class="state state-{}">{}</span>', state, STATES[state])
+        if not page.__dict__.get("_has_conflicts"):
+            return shown
+        return format_html('{} <span class="state state-conflict">Two versions</span>', shown)
 
     @admin.action(description="Publish selected pages", permissions=["publish"])
     def publish_selected(self, request: HttpRequest, queryset: QuerySet[Page]) -> None:
@@ -176,11 +186,14 @@ class PageAdmin(SluggedAddresses, Previews, CarriesVersions, ContentEditor):
         return super().changeform_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
     def versions_of(self, token: str) -> Versions:
-        return versions_of(token)
+        return versions_of(token, all_shown=True)  # for what does not merge there is a notice, with all versions
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
         page = kwargs.get("obj")
         if page:
+            formsets = [each.formset for each in context["inline_admin_formsets"]]
+            found = notices(page, context["adminform"].form, formsets, request.user, editor_address(page))
+            context.update(notices=found)
             context.update(page_state=state_of(page), state_label=STATES[state_of(page)], public_address=public_address(page))
             context["preview_address"] = reverse("admin:content_page_preview", args=[page.slug])
         else:
@@ -198,6 +211,7 @@ class PageAdmin(SluggedAddresses, Previews, CarriesVersions, ContentEditor):
                 "all": [
                     "content_editor/material-icons.css",
                     "content_editor/content_editor.css",
+                    "sync/board.css",
                     "content/editor/editor.css",
                 ]
             },
@@ -222,11 +236,23 @@ class PageAdmin(SluggedAddresses, Previews, CarriesVersions, ContentEditor):
         wrote = save_blocks(form.instance, blocks)
         fields = form.stored_fields()
         versions = loaded(form.instance).versions
-        form.instance.__dict__["_untouched"] = change and not (wrote or fields or (versions and versions.is_resent))
-        if change and (wrote or fields):
+        written = written_by_hand(form, blocks)
+        choices = list(decided(request.POST, form.instance, written, request.user)) if change else []
+        form.instance.__dict__["_untouched"] = change and not (wrote or fields or choices or (versions and versions.is_resent))
+        if change and (wrote or fields or choices):
             form.admit_what_was_seen()
             form.instance.save(update_fields=[*fields, "updated"])
             self._warn(request, [form, *(block for formset in blocks for block in formset.live_forms())])
+        self._carry_out(request, choices)
+
+    def _carry_out(self, request: HttpRequest, choices: list[Decision]) -> None:
+        """Write what was chosen in the notices."""
+        done, late = carry_out(choices)
+        if done:
+            text = format_html('Decided. <a href="{}">Take it back</a>', reverse("admin:sync_conflict_decided"))
+            self.message_user(request, text, messages.SUCCESS)
+        if late:
+            self.message_user(request, "Somebody else has decided meanwhile. This is how it stands now.", messages.WARNING)
 
     def _warn(self, request: HttpRequest, forms: list[Any]) -> None:
         """Name what somebody else changed since the form was opened, and this form too."""
@@ -234,7 +260,7 @@ class PageAdmin(SluggedAddresses, Previews, CarriesVersions, ContentEditor):
         if labels:
             text = (
                 f"Meanwhile changed elsewhere too: {', '.join(labels)}. "
-                "Both versions are kept, and yours is shown; compare it before you publish."
+                "What could not be merged is kept in both versions: compare them below before you publish."
             )
             self.message_user(request, text, messages.WARNING)
 

@@ -38,7 +38,10 @@ def loaded(page: Page) -> Loaded:
     return result
 
 
-def versions_of(token: str) -> Versions:
-    """Return the versions of the page ``token`` and of its blocks. To be asked for before the rows themselves are read."""
+def versions_of(token: str, all_shown: bool = False) -> Versions:
+    """Return the versions of the page ``token`` and of its blocks. To be asked for before the rows themselves are read.
+
+    ``all_shown``: what does not merge is shown in all its versions.
+    """
     blocks = Block.objects.filter(parent=token).values_list("token", flat=True)
-    return Versions.read([row_key(Page, token), *(row_key(Block, block) for block in blocks)])
+    return Versions.read([row_key(Page, token), *(row_key(Block, block) for block in blocks)], all_shown)

@@ -84,7 +84,7 @@ class _Fields(HTMLParser):
             self.select = name
         elif tag == "option" and self.select and ("selected" in values or self.select not in self.data):
             self.data[self.select] = values.get("value", "")
-        elif tag == "input" and name and values.get("type") == "checkbox":
+        elif tag == "input" and name and values.get("type") in ("checkbox", "radio"):
             self.data.update({name: values.get("value", "on")} if "checked" in values else {})
         elif tag == "input" and name and values.get("type") not in ("file", "submit"):
             self.data[name] = values.get("value", "")

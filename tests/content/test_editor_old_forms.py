@@ -41,7 +41,9 @@ def test_two_titles_from_two_tabs_are_both_kept():
     old = form_of(client, address(page))
     save(client, page, form_of(client, address(page)) | {"title": "Theirs"})
     response = client.post(address(page), old | {"title": "Mine", "_publish": ""}, follow=True)
-    assert "Meanwhile changed elsewhere too: Title. Both versions are kept, and yours is shown" in response.content.decode()
+    assert (
+        "Meanwhile changed elsewhere too: Title. What could not be merged is kept in both versions" in response.content.decode()
+    )
     page = Page.objects.get()
     assert (page.title, page.publication.title) == ("Mine", "Mine")
     assert versions(page, "title") == ["Mine", "Theirs"]
