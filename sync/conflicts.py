@@ -38,7 +38,7 @@ from sync.registers import RowKey
 from sync.registry import FieldSpec, ModelSpec, spec_of
 from sync.values import Values
 
-CHUNK = 200  # rows whose values are in memory at once
+CHUNK = 50  # rows whose values are in memory at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,8 @@ class Version:
     """One write, for people. ``dot`` names it, 32 hex digits; ``origin`` is ``name.incarnation`` of the replica that made it.
 
     ``value`` is JSON as it was written, None also where it is not held here any more (``is_held`` False). ``time`` is ISO 8601,
-    UTC, of the writer's clock. ``author`` is the account name, or the name of the command; empty where nobody was named.
+    UTC, of the writer's clock. ``field``: the name of the register that was written; None for a deletion. ``author`` is the
+    account name, or the name of the command; empty where nobody was named.
     """
 
     dot: str
@@ -56,6 +57,7 @@ class Version:
     time: str
     shown: bool = False
     is_held: bool = True
+    field: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +204,18 @@ def _differs(values: Values, found: Open) -> bool:
 def describe(values: Values, found: Sequence[Open]) -> Iterator[Conflict]:
     """Yield ``found`` with everything that a person has to know."""
     names = names_of({each.key for each in found})
+    _prefetch_bases(values, found)
     for each in found:
         yield _of_values(values, each, names[each.key]) if each.field else _of_deletion(values, each, names[each.key])
+
+
+def _prefetch_bases(values: Values, found: Sequence[Open]) -> None:
+    """Read at once what the heads overwrote, and what that overwrote: mostly the base is among these."""
+    level = {(each.key, str(each.name), dot) for each in found if each.field for dot in each.heads}
+    for _ in range(2):
+        level = {(key, name, seen) for key, name, dot in level for seen in values.over(key, name, dot)}
+        values.read_orders({dot for _, _, dot in level})
+        values.prefetch({dot for _, _, dot in level})
 
 
 def names_of(keys: Collection[RowKey]) -> dict[RowKey, str]:
@@ -289,4 +301,5 @@ def version(values: Values, row: RowKey, key: str | None, dot: bytes, shown: boo
         time=datetime.fromtimestamp(min(head.clock[0], 253_402_300_799_000) / 1000, UTC).isoformat(timespec="milliseconds"),
         shown=shown,
         is_held=value is not ...,
+        field=key,
     )

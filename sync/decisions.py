@@ -13,8 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from django.db import transaction
-
 from sync import log, merging
 from sync.commit import Draft
 from sync.conflicts import Version, names_of, parts_of, version
@@ -24,7 +22,7 @@ from sync.fold import rows_of
 from sync.models import Entry
 from sync.registers import Batch, RowKey, Slot
 from sync.registry import spec_of
-from sync.resolving import field_of, opened, quietest, record, redraft
+from sync.resolving import deciding, field_of, opened, quietest, record, redraft
 from sync.values import Values
 
 LOOKED_AT = 1000  # changesets, the latest
@@ -56,7 +54,7 @@ def decisions(limit: int = 20, looked_at: int = LOOKED_AT) -> list[Decision]:
 def undo(model: str, token: str, field: str | None, dot: str) -> None:
     """Take back the decision ``dot`` about a register of a row, or about the row. Raises StaleError where it stands no more."""
     key = RowKey(model, token)
-    with transaction.atomic():
+    with deciding():
         slot = opened(key)
         changeset = log.changesets([bytes.fromhex(dot)]).get(bytes.fromhex(dot))
         found = _found(key, field, changeset) if changeset else None

@@ -7,10 +7,11 @@ author, and raises StaleError, having written nothing, where there is nothing le
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from django.db import models, transaction
+from django.db import connection, models, transaction
 
 from sync import commit, incarnation, local, rebuild
 from sync.commit import Draft
@@ -27,7 +28,7 @@ def take(model: str, token: str, field: str, dot: str, seen: Iterable[str]) -> N
     """Let the version ``dot`` of a register stand, over all of ``seen``. Raises StaleError, and KeyError for an unknown dot."""
     key = RowKey(model, token)
     value = Values().value(key, field, bytes.fromhex(dot))
-    with transaction.atomic():
+    with deciding():
         _overwrite(key, field, value, seen)
 
 
@@ -38,7 +39,7 @@ def write(model: str, token: str, field: str, value: Any, seen: Iterable[str]) -
     """
     key = RowKey(model, token)
     spec, element = field_of(key, field)
-    with transaction.atomic():
+    with deciding():
         _overwrite(key, field, _checked(spec, element, value), seen)
 
 
@@ -49,7 +50,7 @@ def keep(model: str, token: str, seen: Iterable[str]) -> None:
     somebody else makes of it meanwhile.
     """
     key = RowKey(model, token)
-    with transaction.atomic():
+    with deciding():
         slot = opened(key)
         answered = [dot for dot in slot.row.unanswered() if dot.hex() in set(seen)]
         if not slot.alive or not answered:
@@ -66,7 +67,7 @@ def delete(model: str, token: str, seen: Iterable[str]) -> None:
     Raises StaleError where anything of the row or its parts is not among ``seen``.
     """
     key, shown = RowKey(model, token), set(seen)
-    with transaction.atomic():
+    with deciding():
         slot = opened(key)
         spec = _model(key)
         rows = [slot.row, *parts_of(key, spec).values()]
@@ -80,10 +81,21 @@ def delete(model: str, token: str, seen: Iterable[str]) -> None:
 # -- writing ----------------------------------------------------------------------------------------------------------------------
 
 
+@contextmanager
+def deciding() -> Iterator[None]:
+    """One decision, in a transaction or as a part of one. What that has written before is told first, as a changeset of its own.
+
+    It is told outside of the savepoint: a decision that fails takes back nothing but itself.
+    """
+    if connection.in_atomic_block:
+        commit.flush("default")
+    with transaction.atomic():
+        yield
+
+
 def opened(key: RowKey) -> Slot:
-    """Return the registers of a row; what this transaction has written before is told first, as a changeset of its own."""
+    """Return the registers of a row. Called within ``deciding``."""
     local.take_turn()
-    commit.flush("default")
     batch = Batch()
     batch.load([key])
     if key not in batch.slots:

@@ -123,7 +123,7 @@ class PageAdmin(SluggedAddresses, Previews, CarriesVersions, ContentEditor):
         shown = format_html('<span class="state state-{}">{}</span>', state, STATES[state])
         if not page.__dict__.get("_has_conflicts"):
             return shown
-        return format_html('{} <span class="state state-conflict">Two versions</span>', shown)
+        return format_html('{} <span class="state state-conflict">Several versions</span>', shown)
 
     @admin.action(description="Publish selected pages", permissions=["publish"])
     def publish_selected(self, request: HttpRequest, queryset: QuerySet[Page]) -> None:

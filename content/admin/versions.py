@@ -23,10 +23,12 @@ class CarriesVersions:
 
     def get_object(self: Any, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         # The versions are read before the row: what comes between the two is shown, and counts as not seen.
-        shown = self.versions_of(object_id) if request.method == "GET" else None
+        read = request.__dict__.setdefault("_versions", {})
+        if request.method == "GET" and object_id not in read:
+            read[object_id] = self.versions_of(object_id)
         row = super().get_object(request, object_id, from_field)  # type: ignore[misc]
         if row is not None:
-            row.__dict__["_versions"] = shown
+            row.__dict__["_versions"] = read.get(object_id)
         return row
 
     def _changeform_view(

@@ -27,7 +27,8 @@ FIELDS = {"section_id": "section", "image_id": "picture"}  # register -> field o
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A conflict where it is shown. ``anchor``: the id of the field; empty where the form has none. ``name``: of its inputs."""
+    """A conflict where it is shown. ``anchor``: the id of the notice; empty where the form has no place for it. ``name``: of its
+    inputs."""
 
     card: Card
     anchor: str
@@ -49,7 +50,7 @@ def _placed(card: Card, form: Any, data: Mapping[str, Any], back: str) -> Notice
     name = ":".join((PREFIX, conflict.model, conflict.token, conflict.field or ""))
     field = _field_for(conflict.field, form)
     address = address_of(conflict.model, conflict.token, conflict.field, back)
-    anchor = form[field].id_for_label or form[field].auto_id if field else ""
+    anchor = f"notice-{form[field].auto_id}" if field else ""
     notice = Notice(card, anchor, name, str(data.get(name, "")), address)
     if field:
         shown = render_to_string("content/editor/conflict.html", {"notice": notice, "card": card})

@@ -117,7 +117,7 @@ class ConflictAdmin(admin.ModelAdmin):
 
     def _one(self, request: HttpRequest, found: Conflict, form: forms.Form | None) -> HttpResponse:
         [card] = cards([found], request.user)
-        title = f"{card.label}: two versions" if card.label else "Deleted here, changed there"
+        title = f"{card.label}: {len(card.sides)} versions" if card.label else "Deleted here, changed there"
         teller = describer(found.model)
         media = teller.media(form, request) if form is not None else ""
         return self._show(request, "conflict", title, card=card, form=form, form_media=media, form_class=teller.form_class)

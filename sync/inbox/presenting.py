@@ -121,11 +121,12 @@ def _card(
 
     def side(version: Version) -> Side:
         if conflict.kind != "value":
-            return Side(version, _text(version.value, None, {}))
+            what, is_markup = _written(model, version.field)
+            return Side(version, _plain(_text(version.value, None, {}), is_markup), what)
         found = (
             () if conflict.base is None or not version.is_held else differences(base, text(version.value), conflict.is_markup)
         )
-        return Side(version, _plain(text(version.value), conflict.is_markup), "", shortened(found))
+        return Side(version, _plain(text(version.value), conflict.is_markup), "", shortened(map(spaced, found)))
 
     return Card(
         conflict,
@@ -138,6 +139,20 @@ def _card(
         may_decide(user, conflict.model, conflict.field or ANYTHING),
         may_decide(user, conflict.model, None),
     )
+
+
+def spaced(paragraph: Iterable[Segment]) -> Sequence[Segment]:
+    """Return ``paragraph`` with the space before and behind what differs outside of the mark."""
+    result: list[Segment] = []
+    for part in paragraph:
+        bare = part.text.strip(" ")
+        if part.kind == "same" or not bare:
+            result.append(part)
+            continue
+        start = part.text.index(bare)
+        pieces = ((part.text[:start], "same"), (bare, part.kind), (part.text[start + len(bare) :], "same"))
+        result += [Segment(kind, text) for text, kind in pieces if text]
+    return result
 
 
 def shortened(paragraphs: Iterable[Sequence[Segment]]) -> list[Paragraph]:
@@ -153,6 +168,15 @@ def shortened(paragraphs: Iterable[Sequence[Segment]]) -> list[Paragraph]:
         else:
             result += [*map(Paragraph, head), Paragraph(skipped=len(run) - len(head) - len(tail)), *map(Paragraph, tail)]
     return result
+
+
+def _written(model: ModelSpec | None, name: str | None) -> tuple[str, bool]:
+    """Return the label of a register of a row or of one of its parts, and whether it holds markup."""
+    for each in [model, *model.parts] if model and name else []:
+        column, _, element = str(name).partition("/")
+        if (field := each.fields.get(column)) is not None:
+            return describer(each.label).label(each, str(name)), (element or None) in field.markup
+    return name or "", False
 
 
 def _plain(text: str, is_markup: bool) -> str:
