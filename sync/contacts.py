@@ -18,13 +18,17 @@ logger = logging.getLogger(__name__)
 SELDOM = timedelta(seconds=30)  # between two notes of a contact that brought nothing new
 
 
-def saw(name: str, tips: Iterable[exchange.TipAt]) -> None:
-    """Note that ``name`` was in touch and holds ``tips``. Writes nothing where that was noted a moment ago."""
+def saw(name: str, tips: Iterable[exchange.TipAt], lacking: Iterable[bytes] | None) -> None:
+    """Note that ``name`` was in touch, holds ``tips``, and lacks a value of the changesets ``lacking`` (None: that is not known).
+
+    Writes nothing where that was noted a moment ago.
+    """
+    dots = None if lacking is None else [dot.hex() for dot in lacking]
     now, lines = timezone.now(), exchange.tips_as_json(tips)
     contact = Contact.objects.filter(name=name).first()
     fresh = contact is not None and contact.last_contact is not None and now - contact.last_contact < SELDOM
-    if contact is None or not fresh or contact.tips != lines or contact.error:
-        _note(name, tips=lines, last_contact=now, error=None)
+    if contact is None or not fresh or contact.tips != lines or contact.lacking != dots or contact.error:
+        _note(name, tips=lines, lacking=dots, last_contact=now, error=None)
 
 
 def failed(name: str, error: dict[str, str]) -> None:

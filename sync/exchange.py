@@ -193,10 +193,14 @@ def frames(entries: Iterable[Known]) -> Iterator[tuple[bytes, int]]:
     lines: list[bytes] = []
     size = count = 0
     for number, group in groupby(entries, key=lambda entry: entry.segment):
-        wanted = {entry.dot for entry in group}
-        raw = bytes(Segment.objects.values_list("frame", flat=True).get(pk=number))
-        changesets = wire.parse(raw, wire.unpack(raw)).changesets
-        if len(changesets) == len(wanted) > 1:
+        wanted = [entry.dot for entry in group]
+        raw = bytes(Segment.objects.filter(pk=number).values_list("frame", flat=True).first() or b"")
+        if raw:
+            changesets = wire.parse(raw, wire.unpack(raw)).changesets
+        else:  # packed into another segment meanwhile
+            found = log.changesets(wanted)
+            changesets = [found[dot] for dot in wanted]
+        if raw and len(changesets) == len(wanted) > 1:
             if lines:
                 yield wire.pack(b"".join(lines)), count
                 lines, size, count = [], 0, 0
@@ -217,9 +221,15 @@ def _lines(changeset: Changeset) -> bytes:
     return wire.lines_of(changeset.raw, changeset.signature, changeset.values.values())
 
 
-def stream(have: Sequence[TipAt], me: Party, peer: Party, asks_again: bool = False) -> Iterator[bytes]:
-    """Yield the whole answer to a pull: a first line, frames, a last line with the count. See ``missing``."""
+def stream(
+    have: Sequence[TipAt], me: Party, peer: Party, asks_again: bool = False, missing_values: Sequence[Any] = ()
+) -> Iterator[bytes]:
+    """Yield the whole answer to a pull: a first line, frames, a last line with the count. See ``missing``.
+
+    ``missing_values`` are the values that are wanted here, as the first line says.
+    """
     first = {"protocol": 1, "name": conf.name(), "time": local.wall_ms(), "tips": tips_as_json(tips_between(me, peer))}
+    first["values_missing"] = missing_values
     yield wire.pack(wire.control("H", first))
     total = 0
     for frame, count in frames(missing(have, me, peer, asks_again)):

@@ -5,8 +5,10 @@ Arrival order is causally closed, since a replica appends what it received in st
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import groupby
 from typing import NamedTuple
 
 from sync.core import wire
@@ -95,8 +97,11 @@ def changesets(dots: Iterable[bytes]) -> dict[bytes, Changeset]:
     wanted = known(dots)
     found: dict[bytes, Changeset] = {}
     for number in sorted({entry.segment for entry in wanted.values()}):
-        found.update((c.dot, c) for c in segment(number) if c.dot in wanted)
-    return found
+        with suppress(Segment.DoesNotExist):
+            found.update((c.dot, c) for c in segment(number) if c.dot in wanted)
+    # What is not where it was a moment ago has been packed into another segment meanwhile.
+    moved = {dot: entry for dot, entry in known(wanted.keys() - found.keys()).items() if entry != wanted[dot]}
+    return {**found, **(changesets(moved) if moved else {})}
 
 
 def scan(state: int | None = Entry.State.APPLIED, scope: str | None = None) -> Iterator[tuple[Known, Changeset]]:
@@ -128,11 +133,47 @@ def at(positions: Sequence[int]) -> Iterator[tuple[Known, Changeset]]:
 
 
 def _with_changesets(batch: Sequence[Known]) -> Iterator[tuple[Known, Changeset]]:
-    number, held = None, {}
-    for entry in batch:
-        if entry.segment != number:
-            number, held = entry.segment, {c.dot: c for c in segment(entry.segment)}
-        yield entry, held[entry.dot]
+    for number, group in groupby(batch, key=lambda entry: entry.segment):
+        entries = list(group)
+        try:
+            held = {c.dot: c for c in segment(number)}
+        except Segment.DoesNotExist:
+            held = changesets(entry.dot for entry in entries)
+        yield from ((entry, held[entry.dot]) for entry in entries)
+
+
+def repack(numbers: Collection[int], held: Iterable[Changeset]) -> int:
+    """Keep ``held``, which are just the changesets of the segments ``numbers``, by order of arrival, in new ones, each filled up.
+
+    Returns how many segments that makes. Called within a transaction.
+    """
+    count = 0
+    for lines, dots in _filled(held):
+        new = Segment.objects.create(frame=wire.pack(b"".join(lines))).pk
+        sql.update(ENTRY, "dot", ["segment_id"], [(new, dot) for dot in dots])
+        count += 1
+    sql.delete_in(Segment._meta.db_table, "id", numbers)
+    return count
+
+
+def count_filled(held: Iterable[Changeset]) -> int:
+    """Return how many segments ``repack`` would make of ``held``."""
+    return sum(1 for _ in _filled(held))
+
+
+def _filled(held: Iterable[Changeset]) -> Iterator[tuple[list[bytes], list[bytes]]]:
+    """Yield lines and dots of as many changesets as one segment takes."""
+    lines, dots, size = list[bytes](), list[bytes](), 0
+    for changeset in held:
+        line = wire.lines_of(changeset.raw, changeset.signature, changeset.values.values())
+        if dots and (size + len(line) > wire.FRAME_BYTES or len(dots) >= wire.MAX_FRAME_CHANGESETS):
+            yield lines, dots
+            lines, dots, size = [], [], 0
+        lines.append(line)
+        dots.append(changeset.dot)
+        size += len(line)
+    if dots:
+        yield lines, dots
 
 
 def tips() -> list[tuple[ChainKey, int, bytes]]:

@@ -30,9 +30,12 @@ def key_of(field: FieldSpec, element: str | None) -> str:
 
 def shown(values: Values, row: RowKey, field: FieldSpec, element: str | None, heads: Heads) -> Any:
     """Return the JSON value that every replica shows. Raises KeyError where a value that it takes was dropped."""
+    before = values.asked_in_vain
     text = merged(values, row, field, element, heads) if len(heads) > 1 else None
     if text is not None:
         return text
+    if values.asked_in_vain > before:
+        raise KeyError("a value that the merge takes is not here; with it, this may be no conflict")
     return values.value(row, key_of(field, element), shown_head(values, row, field, element, heads))
 
 

@@ -24,6 +24,7 @@ class Local(models.Model):
     root_name = models.CharField(max_length=32, blank=True)
     root_key = models.CharField(max_length=60, blank=True)
     root_url = models.CharField(max_length=300, blank=True)
+    sparse = models.BooleanField(default=False, help_text="some values were dropped here, or came without")
 
 
 class Chain(models.Model):
@@ -124,6 +125,7 @@ class Contact(models.Model):
     name = models.CharField(primary_key=True, max_length=32)
     last_contact = models.DateTimeField(null=True)
     tips = models.JSONField(default=list)
+    lacking = models.JSONField(null=True, help_text="dots of changesets of which it lacked a value; null: not known")
     error = models.JSONField(null=True)
 
 
@@ -162,6 +164,16 @@ class MissingBlob(models.Model):
     """A blob that a row here names and that has not come yet."""
 
     digest = models.CharField(primary_key=True, max_length=64)
+
+
+class MissingValue(models.Model):
+    """A value that is wanted here and that has not come yet: which one, and of which changeset."""
+
+    digest = models.CharField(max_length=64)
+    dot = models.BinaryField(max_length=16)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["digest", "dot"], name="missing_value_once")]
 
 
 class Nonce(models.Model):

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from sync import exchange, log, sweep, trusting
+from sync import exchange, log, missing, sweep, trusting
 from sync.client import Peer
 from sync.core import wire
 from sync.core.errors import SyncError
@@ -20,7 +20,8 @@ def plan(peer: sweep.Listed) -> dict[str, Any]:
     client = Peer(peer.name, peer.url)
     try:
         mine = exchange.tips_between(trusting.me(), peer.party)
-        body = orjson.dumps({"have": exchange.tips_as_json(mine)})
+        wanted = missing.pairs_for(trusting.me(), peer.party)
+        body = orjson.dumps({"have": exchange.tips_as_json(mine), "values_missing": wanted})
         with client.send("POST", "pull", body) as response:
             for frame in wire.frames(client.chunks(response)):
                 held = log.known(changeset.dot for changeset in frame.changesets)

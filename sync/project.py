@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection, transaction
 
-from sync import claims, merging, signals
+from sync import claims, merging, missing, signals
 from sync.core import bounds
 from sync.core.register import Row
 from sync.core.token import maker_of
@@ -79,6 +79,7 @@ def project(batch: Batch, values: Values) -> None:
             groups.setdefault(model.whole.label, {}).update(wholes)
             if model.whole not in known:
                 _Projector(model.whole, batch, values).run(wholes)
+    missing.note_unshown(batch, values)
     signals.projected.send(sender=None, rows=shown)
 
 

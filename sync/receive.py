@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from django.db import transaction
 
-from sync import conf, incarnation, local, log, signals, trusting
+from sync import conf, incarnation, local, log, missing, refill, signals, trusting
 from sync.admission import judge, readmit, release
 from sync.core import signing
 from sync.core.changeset import ChainKey, Changeset
@@ -36,6 +36,7 @@ class Receipt:
     quarantined: int = 0
     held: int = 0
     refused: dict[str, int] = field(default_factory=dict)
+    incomplete: int = 0  # of those stored: came without some of their values
 
     def refuse(self, code: str) -> None:
         """Count one that was not stored."""
@@ -54,6 +55,10 @@ def receive(frames: Iterable[Frame], receipt: Receipt | None = None) -> Receipt:
             count = _Inbox(receipt).take(batch) + release()
             if count:
                 transaction.on_commit(signals.announce)
+    if receipt.incomplete:
+        with transaction.atomic():
+            local.take_turn()
+            missing.prune()  # what was a head at the end of a batch, and is none at the end of the stream
     return receipt
 
 
@@ -97,6 +102,8 @@ class _Inbox:
         held = log.known(changeset.dot for changeset in everything)
         self._load_parents(everything)
         new = {changeset.dot: changeset for changeset in everything if changeset.dot not in held}
+        if held:
+            refill.take(text for c in everything if c.dot in held for text in c.values.values())
         count = 0
         for part, is_trust in self._parts(list(new.values())):
             accepted = self._accept(part)
@@ -159,7 +166,7 @@ class _Inbox:
             return "scope_not_entitled"
         if self._key(head.chain) is None:
             return "origin_unknown"
-        if not changeset.is_complete:
+        if head.scope == TRUST and not changeset.is_complete:
             return "value_missing"
         if head.prev is None:
             return None
@@ -225,6 +232,7 @@ class _Inbox:
 
     def _apply(self, accepted: Mapping[bytes, log.Record], is_trust: bool) -> None:
         failed: dict[bytes, str] = {}
+        missing.note_incomplete(record.changeset for record in accepted.values())
         if is_trust:
             names = trusting.refresh()
             self.trust = trusting.current()
@@ -248,3 +256,4 @@ class _Inbox:
         self.receipt.applied += states.count(Entry.State.APPLIED)
         self.receipt.quarantined += states.count(Entry.State.QUARANTINED)
         self.receipt.held += states.count(Entry.State.HELD)
+        self.receipt.incomplete += sum(not record.changeset.is_complete for record in accepted.values())

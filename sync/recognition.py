@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from django.core.exceptions import ValidationError
 
 from sync import merging
+from sync.core.changeset import detach
 from sync.registers import RowKey
 from sync.registry import FieldSpec
 from sync.values import Values
@@ -42,7 +43,7 @@ def writes_shown_as(saw: Any, values: Values, register: Register, heads: Sequenc
     level, passed = list(heads), set[bytes]()
     sets = _some_of(heads) if register.field.is_text(register.element) else []
     while level and len(passed) < MAX_LOOKED_AT:
-        alone = [dot for dot in level if _said(values, register, dot) == saw]
+        alone = [dot for dot in level if _said(saw, values, register, dot) == saw]
         together = alone or next((list(dots) for dots in sets if _merges_to(saw, values, register, dots)), list[bytes]())
         if together:
             return together
@@ -66,11 +67,14 @@ def _merges_to(saw: Any, values: Values, register: Register, dots: Sequence[byte
     return text is not None and text == saw
 
 
-def _said(values: Values, register: Register, dot: bytes) -> Any:
-    """The value as a row shows it; ``...``, which nobody saw, for what is not here."""
-    field = register.field
+def _said(saw: Any, values: Values, register: Register, dot: bytes) -> Any:
+    """The value as a row shows it; ``...``, which nobody saw, for what is not here and is not ``saw``."""
+    field, key = register.field, register.key
     try:
-        value = values.value(register.row, register.key, dot)
+        value = values.value(register.row, key, dot)
         return value if register.element is not None else field.to_json(field.from_json(field.clean(value)))
+    except KeyError:  # dropped by compaction; its digest says whether it is what was shown
+        write = values.write(register.row, key, dot)
+        return saw if write is not None and write.value == detach(saw)[0] else ...
     except (LookupError, ValueError, TypeError, ValidationError):
         return ...

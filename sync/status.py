@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sync import conf, conflicts, exchange, keys, local, log, orphans, registers, replay, trusting
+from sync import conf, conflicts, exchange, keys, local, log, missing, orphans, registers, replay, trusting
+from sync.core.changeset import ChainKey
 from sync.core.policy import Verb, may
-from sync.models import Contact, Entry, MissingBlob, Register
+from sync.models import Chain, Contact, Entry, MissingBlob, Register
 
 
 def status() -> dict[str, Any]:
@@ -32,6 +33,7 @@ def status() -> dict[str, Any]:
         "quarantined": Entry.objects.filter(state=Entry.State.QUARANTINED).count(),
         "orphans": orphans.count(),
         "blobs_missing": MissingBlob.objects.count(),
+        "values_missing": missing.count(),
         "waiting": replay.waiting(),
     }
 
@@ -53,5 +55,20 @@ def _peer(item: dict[str, Any], contact: Contact | None) -> dict[str, Any]:
 
 def only_here(contacts: Iterable[Contact]) -> int:
     """Return how many changesets are here that no peer was seen to hold."""
-    seen = [tip for contact in contacts for tip in exchange.tips_from_json(contact.tips)]
-    return exchange.count_missing(seen, [exchange.TipAt(*tip) for tip in log.tips()])
+    held = [(exchange.tips_from_json(contact.tips), set(contact.lacking or ())) for contact in contacts]
+    beyond = exchange.count_missing([tip for tips, _ in held for tip in tips], [exchange.TipAt(*tip) for tip in log.tips()])
+    return beyond + _without_values(held)
+
+
+def _without_values(held: list[tuple[list[exchange.TipAt], set[str]]]) -> int:
+    """Return how many changesets each peer that holds them lacks a value of."""
+    dots = {dot for _, lacking in held for dot in lacking}
+    places = log.known(bytes.fromhex(dot) for dot in dots)
+    chains = Chain.objects.in_bulk({place.chain for place in places.values()})
+    count = 0
+    for dot, place in places.items():
+        chain = chains[place.chain]
+        key = ChainKey(chain.name, chain.incarnation, chain.scope)
+        holders = [lacking for tips, lacking in held if any(tip.chain == key and tip.seq >= place.seq for tip in tips)]
+        count += bool(holders) and all(dot.hex() in lacking for lacking in holders)
+    return count

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,7 +14,21 @@ from typing import Any
 import orjson
 from django.db import connection, transaction
 
-from sync import admission, blobs, conf, contacts, exchange, incarnation, incoming, local, log, storage, trusting
+from sync import (
+    admission,
+    blobs,
+    conf,
+    contacts,
+    exchange,
+    incarnation,
+    incoming,
+    local,
+    log,
+    missing,
+    refill,
+    storage,
+    trusting,
+)
 from sync.client import HELLO, WORK, Peer
 from sync.core import wire
 from sync.core.errors import (
@@ -22,11 +36,12 @@ from sync.core.errors import (
     MalformedError,
     NeedsOperatorError,
     NotAllowedError,
+    PeerRefusedError,
     SyncError,
     UnknownPeerError,
     WrongBlobError,
 )
-from sync.core.policy import Party, Verb, may
+from sync.core.policy import Party, Role, Verb, may
 from sync.models import MissingBlob
 from sync.receive import Receipt, receive
 from sync.visiting import Visits
@@ -35,6 +50,7 @@ logger = logging.getLogger(__name__)
 
 STREAM = "application/vnd.edgecms.changesets+zstd"
 tally: Counter[str] = Counter()  # what this process has exchanged so far
+OLDER = ("not_found", "http_404")  # what a peer of an older release answers at an address that it has not
 PUSH_BYTES = 4 << 20  # of one request
 LONG = 60.0  # seconds that a sweep waits for its peers; who takes longer goes on beside the next one
 PATIENCE = 30.0  # seconds that a pull waits for another one
@@ -162,6 +178,44 @@ def prepare() -> None:
         admission.release()
 
 
+def fetch(pairs: Sequence[missing.Pair]) -> None:
+    """Ask the peers that this replica may pull from for values, until one has had each; what nobody has stays away."""
+    with transaction.atomic():
+        missing.note(pairs)
+    try:
+        for peer in peers(Verb.PULL):
+            left = sorted(set(pairs) & set(missing.all_pairs()))
+            client = Peer(peer.name, peer.url)
+            try:
+                _Exchange(peer, client, Result(peer.name), None).fetch_values(left)
+            except SyncError as error:
+                logger.info("%s does not hand out values: %s", peer.name, error)
+            finally:
+                client.close()
+    finally:
+        with transaction.atomic():
+            local.take_turn()
+            missing.prune()
+
+
+def ask_masters() -> list[str]:
+    """Ask the masters that this replica may pull from what they hold; return the names of those that answered."""
+    answered = []
+    for peer in peers(Verb.PULL):
+        if peer.party.role is Role.MASTER:
+            client = Peer(peer.name, peer.url)
+            try:
+                answer = client.json("GET", "tips")
+                lacking = missing.lacking(missing.pairs_from_json(answer.get("values_missing")))
+                contacts.saw(peer.name, exchange.tips_from_json(answer.get("tips")), lacking)
+                answered.append(peer.name)
+            except SyncError as error:
+                logger.info("%s does not say what it holds: %s", peer.name, error)
+            finally:
+                client.close()
+    return answered
+
+
 def react(name: str = "") -> list[Result]:
     """Answer a wake-up: pull from ``name``; or, after a change here, push where allowed and wake those who may pull from here."""
     if name:
@@ -237,11 +291,11 @@ class _Exchange:
         self.client.patience = HELLO
         if before_waiting is not None:
             before_waiting()
-        hello = self.client.json("GET", f"hello?summary={summary}")
+        hello = self.client.json("GET", f"hello?summary={summary}&values_missing={missing.count()}")
         self._check(hello)
         self.client.patience = WORK
         differs = hello["summary"] != summary
-        if Verb.PULL in verbs and (differs or MissingBlob.objects.exists()):
+        if Verb.PULL in verbs and (differs or MissingBlob.objects.exists() or missing.count()):
             with _turn_to_pull() as waited:
                 if waited:  # another peer may have brought all of it
                     mine = exchange.tips_between(self.me, self.peer.party)
@@ -249,10 +303,14 @@ class _Exchange:
                 if differs:
                     self._pull(mine)
                 self._fetch_blobs()
-        if Verb.PUSH in verbs and (differs or hello.get("blobs_missing")):
+                self.fetch_values(missing.all_pairs())
+        if Verb.PUSH in verbs and (differs or hello.get("blobs_missing") or hello.get("values_missing")):
             self._push()
-        if not differs:
-            contacts.saw(self.peer.name, mine)
+        elif not differs:
+            contacts.saw(self.peer.name, mine, self._lacking() if hello.get("values_missing") else [])
+
+    def _lacking(self) -> list[bytes] | None:
+        return missing.lacking(missing.pairs_from_json(self.client.json("GET", "tips").get("values_missing")))
 
     def _check(self, hello: dict[str, Any]) -> None:
         if not isinstance(hello.get("summary"), str):
@@ -277,7 +335,8 @@ class _Exchange:
 
     def _pull_once(self, question: dict[str, Any]) -> list[exchange.TipAt]:
         """Pull and return the tips that the peer has."""
-        body = orjson.dumps(question)
+        wanted = missing.pairs_for(self.me, self.peer.party)
+        body = orjson.dumps({**question, "values_missing": wanted})
         with self.client.send("POST", "pull", body) as response:
             reader, receipt = _Stream(wire.frames(self.client.chunks(response))), Receipt()
             try:
@@ -286,7 +345,7 @@ class _Exchange:
                 self.result.received += reader.count
                 self._take(receipt)
                 if reader.first is not None:
-                    contacts.saw(self.peer.name, reader.tips())
+                    contacts.saw(self.peer.name, reader.tips(), reader.lacking())
         reader.check()
         return reader.tips()
 
@@ -306,17 +365,19 @@ class _Exchange:
     def _push(self) -> None:
         answer = self.client.json("GET", "tips")
         have, wanted = exchange.tips_from_json(answer["tips"]), answer["blobs_missing"]
-        contacts.saw(self.peer.name, have)
+        values = missing.pairs_from_json(answer.get("values_missing"))
+        contacts.saw(self.peer.name, have, missing.lacking(values))
         for body, count in self._bodies(have):
             answer = self.client.json("POST", "push", body, STREAM)
             self.result.sent += count
-            wanted = answer["blobs_missing"]
+            wanted, values = answer["blobs_missing"], missing.pairs_from_json(answer.get("values_missing"))
             for code, number in answer.get("refused", {}).items():
                 raise NeedsOperatorError(f"{self.peer.name} refused {number} changesets: {code}")
             if self.progress is not None:
                 self.progress(count)
         self._send_blobs(wanted)
-        contacts.saw(self.peer.name, [*have, *exchange.tips_between(self.me, self.peer.party)])
+        lacking = missing.lacking(self._send_values(values))
+        contacts.saw(self.peer.name, [*have, *exchange.tips_between(self.me, self.peer.party)], lacking)
 
     def _bodies(self, have: list[exchange.TipAt]) -> Iterator[tuple[bytes, int]]:
         frames: list[bytes] = []
@@ -329,6 +390,30 @@ class _Exchange:
                 frames, count = [], 0
         if frames:
             yield b"".join(frames), count
+
+    def fetch_values(self, pairs: Sequence[missing.Pair]) -> None:
+        """Ask for values that are wanted here; what the peer has not is asked of the next one."""
+        for start in range(0, len(pairs), missing.MAX_PAIRS):
+            part = list(pairs[start : start + missing.MAX_PAIRS])
+            while part and self._fetch_part(part):  # an answer is bounded, and may bring not all at once
+                wanted = set(missing.all_pairs())
+                part = [pair for pair in part if pair in wanted]
+
+    def _fetch_part(self, pairs: list[missing.Pair]) -> int:
+        body = orjson.dumps({"wanted": [[dot.hex(), digest] for dot, digest in pairs]})
+        try:
+            with self.client.send("POST", "values", body) as response:
+                return sum(refill.take(texts) for texts in wire.texts(self.client.chunks(response)))
+        except PeerRefusedError as error:
+            if error.code not in OLDER:
+                raise
+            return 0
+
+    def _send_values(self, wanted: list[missing.Pair]) -> list[missing.Pair]:
+        """Hand over what the peer wants and is here; return what it wants then."""
+        for body in missing.bodies(missing.texts(wanted, self.me, self.peer.party), PUSH_BYTES):
+            wanted = missing.pairs_from_json(self.client.json("PUT", "values", body, STREAM).get("values_missing"))
+        return wanted
 
     def _fetch_blobs(self) -> None:
         wrong: list[str] = []
@@ -391,6 +476,10 @@ class _Stream:
     def tips(self) -> list[exchange.TipAt]:
         """Return what the peer said that it holds."""
         return exchange.tips_from_json((self.first or {}).get("tips", []))
+
+    def lacking(self) -> list[bytes] | None:
+        """Return of which changesets the peer lacked a value."""
+        return missing.lacking(missing.pairs_from_json((self.first or {}).get("values_missing")))
 
     def check(self) -> None:
         """Raise IncompleteStreamError where the stream was cut between frames."""

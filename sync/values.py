@@ -21,6 +21,8 @@ class Values:
         self._changesets: dict[bytes, Changeset] = {changeset.dot: changeset for changeset in at_hand}
         self._orders: dict[bytes, Order] = {}
         self._applied: set[bytes] = set()
+        self.absent: set[tuple[bytes, str]] = set()  # dot and digest of each value that was asked for and is not here
+        self.asked_in_vain = 0  # how often
         self._written: dict[bytes, dict[tuple[RowKey, str], Write]] = {}
 
     def prefetch(self, dots: Iterable[bytes]) -> None:
@@ -50,7 +52,12 @@ class Values:
         write = self.write(row, key, dot)
         if write is None:
             raise KeyError(dot.hex())
-        return self._changesets[dot].value(write)
+        try:
+            return self._changesets[dot].value(write)
+        except KeyError:
+            self.absent.add((dot, write.value["#"]))
+            self.asked_in_vain += 1
+            raise
 
     def over(self, row: RowKey, key: str, dot: bytes) -> list[bytes]:
         """Return the dots that the write of ``dot`` to the register overwrote."""

@@ -27,3 +27,14 @@ def test_the_bench_gives_its_figures() -> None:
             assert 0 < side["seconds"]["min"] <= side["seconds"]["median"] <= side["seconds"]["max"]
             assert side["peak_memory_bytes"]["median"] > 1_000_000
             assert (side["records_per_second"] > 0) is (found["records"] > 0)
+
+
+@pytest.mark.cluster
+def test_the_bench_of_compaction_gives_its_figures() -> None:
+    """A small run ends well: every overwritten version was dropped, and costs less than before."""
+    command = [sys.executable, "-m", "bench.compaction", "--records", "10", "--edits", "20", "--json"]
+    done = subprocess.run(command, cwd=TOP, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["records"], found["versions"]) == (10, 200)
+    assert found["per_version"]["after"] < found["per_version"]["before"]

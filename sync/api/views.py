@@ -13,7 +13,23 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from sync import blobs, conf, contacts, exchange, incoming, invites, jobs, keys, local, ranges, registers, storage, trusting
+from sync import (
+    blobs,
+    conf,
+    contacts,
+    exchange,
+    incoming,
+    invites,
+    jobs,
+    keys,
+    local,
+    missing,
+    ranges,
+    refill,
+    registers,
+    storage,
+    trusting,
+)
 from sync.api.authentication import NewcomerAuthentication, PeerAuthentication, PeerUser
 from sync.api.problems import SyncProblem, as_response
 from sync.core import wire
@@ -24,6 +40,7 @@ from sync.models import MissingBlob
 from sync.receive import receive
 
 STREAM = "application/vnd.edgecms.changesets+zstd"
+MAX_VALUES = 32 << 20  # bytes of values in one answer, but for one that is larger
 SLICE = 64 << 10  # bytes
 logger = logging.getLogger(__name__)
 
@@ -84,7 +101,9 @@ class HelloView(PeerView):
         tips = exchange.tips_between(me, self.peer(request).party)
         summary = exchange.summary(tips)
         if request.query_params.get("summary") == summary:
-            contacts.saw(self.peer(request).name, tips)
+            # How many values it lacks is said here, of which changesets is not.
+            lacking: list[bytes] | None = [] if not _number(request, "values_missing") else None
+            contacts.saw(self.peer(request).name, tips, lacking)
         return Response(
             {
                 "protocol": 1,
@@ -96,6 +115,7 @@ class HelloView(PeerView):
                 "summary": summary,
                 "digest": registers.digest(),
                 "blobs_missing": MissingBlob.objects.count(),
+                "values_missing": missing.count(),
             }
         )
 
@@ -105,9 +125,15 @@ class TipsView(PeerView):
 
     def get(self, request: Request) -> Response:
         """Answer with the tips of what both may hold, and the digests of blobs that have not come yet."""
-        tips = exchange.tips_between(trusting.me(), self.peer(request).party)
-        missing = MissingBlob.objects.values_list("digest", flat=True)[:1000]
-        return Response({"tips": exchange.tips_as_json(tips), "blobs_missing": list(missing)})
+        me, peer = trusting.me(), self.peer(request).party
+        absent = MissingBlob.objects.values_list("digest", flat=True)[:1000]
+        return Response(
+            {
+                "tips": exchange.tips_as_json(exchange.tips_between(me, peer)),
+                "blobs_missing": list(absent),
+                "values_missing": missing.pairs_for(me, peer),
+            }
+        )
 
 
 class PullView(PeerView):
@@ -120,10 +146,12 @@ class PullView(PeerView):
         try:
             body = self.json(request)
             have, asks_again = exchange.tips_from_json(body.get("have", [])), body.get("asks_again") is True
+            lacking = missing.lacking(missing.pairs_from_json(body.get("values_missing")))
         except MalformedError as error:
             raise SyncProblem(400, error.code, str(error)) from None
-        contacts.saw(self.peer(request).name, have)
-        stream = exchange.stream(have, trusting.me(), self.peer(request).party, asks_again)
+        me, peer = trusting.me(), self.peer(request)
+        contacts.saw(peer.name, have, lacking)
+        stream = exchange.stream(have, me, peer.party, asks_again, missing.pairs_for(me, peer.party))
         return StreamingHttpResponse(stream, content_type=STREAM)
 
 
@@ -149,8 +177,46 @@ class PushView(PeerView):
                 "held": receipt.held,
                 "refused": receipt.refused,
                 "blobs_missing": list(MissingBlob.objects.values_list("digest", flat=True)[:1000]),
+                "values_missing": missing.pairs_for(trusting.me(), self.peer(request).party),
             }
         )
+
+
+class ValuesView(PeerView):
+    """Values that travelled without their changesets: fetched by digest, or handed over where they are wanted."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Fetching is pulling, handing over is pushing."""
+        self.verb = Verb.PUSH if request.method == "PUT" else Verb.PULL
+        super().initial(request, *args, **kwargs)
+
+    def post(self, request: Request) -> HttpResponseBase:
+        """Answer with a stream of those values that are here, as far as one answer goes."""
+        try:
+            wanted = missing.pairs_from_json(self.json(request).get("wanted"))
+        except MalformedError as error:
+            raise SyncProblem(400, error.code, str(error)) from None
+        texts = _bounded(missing.texts(wanted, trusting.me(), self.peer(request).party), MAX_VALUES)
+        return StreamingHttpResponse(missing.bodies(texts, wire.FRAME_BYTES), content_type=STREAM)
+
+    def put(self, request: Request) -> Response:
+        """Keep the values in the body that are wanted here; answer with what is wanted then."""
+        try:
+            for texts in wire.texts(_slices(request._request.peer_body)):  # type: ignore[attr-defined]
+                refill.take(texts)
+        except TooLargeError as error:
+            raise SyncProblem(413, error.code, str(error)) from None
+        except (MalformedError, IncompleteStreamError) as error:
+            raise SyncProblem(400, error.code, str(error)) from None
+        return Response({"values_missing": missing.pairs_for(trusting.me(), self.peer(request).party)})
+
+
+def _bounded(texts: Iterator[bytes], size: int) -> Iterator[bytes]:
+    for text in texts:
+        yield text
+        size -= len(text)
+        if size <= 0:
+            return
 
 
 class VerifyView(PeerView):

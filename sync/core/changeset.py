@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import msgspec
@@ -115,6 +115,14 @@ class Changeset:
     def is_complete(self) -> bool:
         """Whether every value that the head names is here."""
         return all(digest in self.values for digest in digests(self.head))
+
+    def absent(self) -> set[str]:
+        """The digests of the values that the head names and that are not here."""
+        return set(digests(self.head)) - self.values.keys()
+
+    def with_values(self, values: Mapping[str, bytes]) -> Changeset:
+        """Return this changeset with just those of ``values``, by digest, that its head names."""
+        return replace(self, values={digest: values[digest] for digest in digests(self.head) if digest in values})
 
     def value(self, write: Write) -> Any:
         """Return the value of one of this changeset's writes. Raises KeyError where the value was dropped by compaction."""

@@ -89,6 +89,25 @@ def _decompress(decompressor: ZstdDecompressor, data: bytes, room: int = MAX_FRA
 
 def frames(chunks: Iterable[bytes]) -> Iterator[Frame]:
     """Read a stream, frame by frame, in bounded memory. Raises IncompleteStreamError where it ends inside a frame."""
+    for raw, lines in _whole(chunks):
+        yield parse(raw, lines)
+
+
+def texts(chunks: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Read a stream of values alone, frame by frame: nothing but V lines. Raises MalformedError, TooLargeError, IncompleteStreamError."""
+    for _, lines in _whole(chunks):
+        found = lines.split(b"\n")[:-1]
+        if not lines.endswith(b"\n") or not all(line.startswith(b"V ") for line in found):
+            raise MalformedError("a stream of values has nothing but V lines")
+        yield [line[2:] for line in found]
+
+
+def pack_texts(values: Iterable[bytes]) -> bytes:
+    """Return one frame of V lines."""
+    return pack(b"".join(b"V " + value + b"\n" for value in values))
+
+
+def _whole(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
     decompressor, raw, text, size = ZstdDecompressor(), [], [], 0
     for chunk in chunks:
         while chunk:
@@ -98,7 +117,7 @@ def frames(chunks: Iterable[bytes]) -> Iterator[Frame]:
             size += len(out)
             if rest is None:
                 break
-            yield parse(b"".join(raw), b"".join(text))
+            yield b"".join(raw), b"".join(text)
             decompressor, raw, text, size, chunk = ZstdDecompressor(), [], [], 0, rest
     if raw:
         raise IncompleteStreamError("the stream was cut inside a frame")

@@ -138,8 +138,25 @@ def pack(changesets: Iterable[Changeset]) -> bytes:
     return ZstdCompressor().compress(b"".join(c.lines() for c in changesets), ZstdCompressor.FLUSH_FRAME)
 
 
+def pack_texts(values: Iterable[bytes]) -> bytes:
+    """Return one frame with values alone."""
+    return ZstdCompressor().compress(b"".join(b"V " + value + b"\n" for value in values), ZstdCompressor.FLUSH_FRAME)
+
+
 def frames(chunks: Iterable[bytes]) -> Iterator[Frame]:
     """Yield the whole frames of a stream; what follows the last whole one is left out."""
+    return map(parse, _lines(chunks))
+
+
+def texts(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the values of a stream that holds nothing else."""
+    for lines in _lines(chunks):
+        for line in lines.split(b"\n")[:-1]:
+            assert line[:2] == b"V ", line[:2]
+            yield line[2:]
+
+
+def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
     decompressor, text = ZstdDecompressor(), b""
     for chunk in chunks:
         rest = chunk
@@ -149,7 +166,7 @@ def frames(chunks: Iterable[bytes]) -> Iterator[Frame]:
                 raise ValueError(f"a frame grows beyond {MAX_FRAME} bytes")
             if not decompressor.eof:
                 break
-            yield parse(text)
+            yield text
             rest, decompressor, text = decompressor.unused_data, ZstdDecompressor(), b""
 
 

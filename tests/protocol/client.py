@@ -11,14 +11,14 @@ import http.client
 import json
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tests.protocol.changesets import Changeset, Draft, frames, key_text, pack
+from tests.protocol.changesets import Changeset, Draft, frames, key_text, pack, pack_texts, sha256, texts
 from tests.protocol.store import Store
 
 STREAM = "application/vnd.edgecms.changesets+zstd"
@@ -145,6 +145,15 @@ class Client:
         """Return a blob from ``offset`` on, and the size of the whole."""
         response = self.open(peer, "GET", f"blobs/{digest}?offset={offset}", kind="application/octet-stream")
         return response.read(), int(response.headers["Sync-Blob-Size"])
+
+    def fetch_values(self, peer: Peer, wanted: list[list[str]]) -> dict[str, bytes]:
+        """Return those of the values [dot, digest] that a peer has, by their digest."""
+        response = self.open(peer, "POST", "values", json.dumps({"wanted": wanted}).encode())
+        return {sha256(text): text for text in texts(_chunks(response, None))}
+
+    def hand_over_values(self, peer: Peer, values: Iterable[bytes]) -> dict[str, Any]:
+        """Hand values over to a peer that wants them; return its answer."""
+        return self.ask(peer, "PUT", "values", pack_texts(values), STREAM)
 
     def hand_over(self, peer: Peer, digest: str, content: bytes, piece: int) -> None:
         """Send a blob in pieces of ``piece`` bytes."""

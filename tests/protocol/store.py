@@ -68,7 +68,7 @@ class Store:
             return "scope_not_entitled"
         if not self.key_of(changeset):
             return "origin_unknown"
-        if changeset.lacking():
+        if head["scope"] == "trust" and changeset.lacking():
             return "value_missing"
         if head["prev"] is None:
             return "" if head["seq"] == 1 else "malformed"

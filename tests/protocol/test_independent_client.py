@@ -318,6 +318,26 @@ def test_two_titles_at_once_show_the_same_one_everywhere(client: Client, sibling
     assert client.ask(peer(sibling), "GET", "hello")["digest"] == rows.digest(client.store.counting())
 
 
+def test_value_that_is_kept_back_is_wanted_until_it_comes(client: Client, sibling: Replica, token: str) -> None:
+    """The sibling takes the head, says which value it wants, shows nothing else meanwhile, and shows it when it is handed over."""
+    to = peer(sibling)
+    draft, text = Draft(), "The tide tables of the whole year, which nobody can read without having seen the river once."
+    row = rows.rows(client.store.counting())["content.page", token]
+    draft.ops.append(["content.page", token, [draft.write("title", text, over=row.heads(("title", None)))]])
+    made = client.write(draft)
+    (digest,) = made.values
+    answer = client.ask(to, "POST", "push", pack([Changeset(made.raw, made.signature)]), STREAM)
+    assert (answer["applied"], answer["refused"], answer["values_missing"]) == (1, {}, [[made.dot, digest]])
+    assert pages_of(sibling)[token] in row.siblings(("title", None))
+    assert client.ask(to, "GET", "hello")["digest"] == rows.digest(client.store.counting()), "absence is no difference of state"
+    assert client.ask(to, "GET", "tips")["values_missing"] == [[made.dot, digest]]
+    assert client.fetch_values(to, [[made.dot, digest]]) == {}
+    assert client.hand_over_values(to, [b'"another text"'])["values_missing"] == [[made.dot, digest]]
+    assert client.hand_over_values(to, made.values.values())["values_missing"] == []
+    assert pages_of(sibling)[token] == text
+    assert client.fetch_values(to, [[made.dot, digest]]) == dict(made.values)
+
+
 def test_bad_changesets_are_refused_one_by_one(client: Client, sibling: Replica, token: str) -> None:
     """Each mistake has its code, stops nothing else in the body, and leaves nothing behind."""
     to, before = peer(sibling), client.ask(peer(sibling), "GET", "tips")["tips"]
@@ -327,7 +347,7 @@ def test_bad_changesets_are_refused_one_by_one(client: Client, sibling: Replica,
     head = {**common, "seq": last.head["seq"] + 1, "prev": last.dot, "clock": [last.head["clock"][0] + 1, 0]}
     beside = Draft()
     beside.ops.append(["content.page", token, [beside.write("title", {"no": "title"})]])
-    whole = beside.sign(client.key, **{**head, "clock": [head["clock"][0] + 1, 0]})
+    whole = beside.sign(client.key, **{**head, "scope": "trust", "seq": 1, "prev": None})
     wrong = {
         "bad_signature": Draft().sign(Ed25519PrivateKey.generate(), **head),
         "previous_missing": Draft().sign(client.key, **{**head, "prev": "0" * 32}),

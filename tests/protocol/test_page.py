@@ -201,6 +201,7 @@ def test_bounds_are_those_of_the_program() -> None:
     """The table of bounds has the figures that the program keeps."""
     from sync.api.authentication import MAX_BODY
     from sync.exchange import MAX_TIPS
+    from sync.missing import MAX_PAIRS
     from sync.ranges import MAX_RANGES, MAX_ROWS
 
     bounds = page.section("Bounds")
@@ -211,6 +212,7 @@ def test_bounds_are_those_of_the_program() -> None:
         ("one frame, decompressed", f"{wire.MAX_FRAME_BYTES >> 20} MiB"),
         ("body of a request", f"{MAX_BODY >> 20} MiB"),
         ("`have`", f"{MAX_TIPS:,} tips"),
+        ("`wanted`, `values_missing`", f"{MAX_PAIRS:,} pairs"),
         ("`ranges`, `rows` of a comparison", f"{MAX_RANGES}, {MAX_ROWS}"),
     ):
         assert f"| {what} | {size} |" in bounds

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.db import transaction
 
 from content.models import Section
-from sync import claims, commit, local, trust_admin, trusting
+from sync import claims, commit, local, missing, trust_admin, trusting
 from sync.core import trust, wire
 from sync.core.changeset import MAX_VALUE_BYTES, detach
 from sync.core.errors import IncompleteStreamError, TooLargeError
@@ -73,15 +73,25 @@ def written(number: int, **more: Any) -> dict[str, Any]:
     return {"title": "Tide", "slug": f"tide-{number}", "description": "", "ordering": 0, **more}
 
 
-def test_changeset_without_its_value_is_taken_when_it_comes_whole() -> None:
-    """Values that somebody on the way has taken out are not lost: the rest is refused until it comes with them."""
+def test_changeset_without_its_value_is_taken_and_shown_when_the_value_comes() -> None:
+    """Values that somebody on the way has taken out are asked for; what comes behind is shown meanwhile."""
     edge = Origin("EDGE07-LON").enter()
     whole = edge.make("content.section", section(1), **written(1, description=LONG))
     after = edge.make("content.section", section(2), **written(2))
-    assert take(Changeset(whole.raw, whole.signature), after).refused == {"value_missing": 1, "previous_missing": 1}
-    assert sections() == {}
-    assert take(whole, after).applied == 2
+    assert take(Changeset(whole.raw, whole.signature), after).applied == 2
+    assert sections() == {section(2): ""}
+    assert missing.all_pairs() == [(bytes.fromhex(whole.dot), next(iter(whole.values)))]
+    take(whole)
     assert sections() == {section(1): LONG, section(2): ""}
+    assert missing.count() == 0
+
+
+def test_an_entry_of_the_trusted_list_without_its_value_is_refused() -> None:
+    """The list is judged as a whole: nobody on the way may take an entry out of it."""
+    master = Origin("MASTER02-LON", role="master").enter()
+    whole = master.make("sync.trust", "EDGE07-LON", "trust", entry=Origin("EDGE07-LON").entry)
+    assert take(Changeset(whole.raw, whole.signature)).refused == {"value_missing": 1}
+    assert take(whole).applied == 1
 
 
 def test_stream_that_breaks_off_keeps_its_whole_frames() -> None:

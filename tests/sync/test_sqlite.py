@@ -23,6 +23,7 @@ WANTED = {
     "foreign_keys": 1,
     "busy_timeout": 20000,
     "page_size": 8192,
+    "auto_vacuum": 2,
     "wal_autocheckpoint": 4000,
 }
 
