@@ -1,4 +1,4 @@
-"""One field written at two edges at once: everybody shows the same value, and the other one is not lost."""
+"""One field written at two edges at once: everybody shows the same, the other value is not lost, and one decision is for all."""
 
 from __future__ import annotations
 
@@ -24,6 +24,10 @@ MAKE = """
 from content.models import Section
 answer = [Section.objects.create(title=title).token for title in ("One field", "Two fields")]
 """
+MAKE_TEXT = """
+from content.models import Section
+answer = [Section.objects.create(title="Text", description="The tide turns.\\nBring boots.").token]
+"""
 WRITE = """
 from content.models import Section
 for token, fields in changes.items():
@@ -44,6 +48,15 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Replica]]:
         cluster.prepare()
         cluster.start(workers=False)
         yield cluster.replicas
+
+
+DECIDE = """
+from sync import conflicts, resolving
+found = conflicts.find("content.section", token, "title")
+[other] = [version for version in found.versions if not version.shown]
+resolving.take(found.model, found.token, found.field, other.dot, found.seen)
+answer = other.value
+"""
 
 
 def test_both_values_survive_and_everybody_shows_the_same(site: list[Replica]) -> None:
@@ -70,3 +83,41 @@ def test_both_values_survive_and_everybody_shows_the_same(site: list[Replica]) -
     assert {(state[apart]["title"], state[apart]["description"]) for state in shown} == {("Renamed", "Described")}
     assert each(site, lambda replica: orm(replica, SIBLINGS, token=same)) == [["Ebb", "Flood"]] * 3
     assert [look.status["conflicts"] for look in looks] == [1, 1, 1]
+
+
+def test_what_one_edge_decides_is_decided_everywhere(site: list[Replica]) -> None:
+    """Every replica lists the conflict with both values; an edge takes the one that is not shown; then nobody has a conflict."""
+    master, *edges = site
+    listed = each(site, lambda replica: replica.command("sync_conflicts")["conflicts"])
+    assert listed[0] == listed[1] == listed[2]
+    [found] = listed[0]
+    assert {found["shown"]["value"], *(other["value"] for other in found["others"])} == {"Ebb", "Flood"}
+
+    taken = orm(edges[1], DECIDE, token=found["token"])
+    edges[1].command("sync_push", edges[0].name)
+    pull(master)
+
+    looks = look_at(site)
+    assert len({look.status["digest"] for look in looks}) == 1
+    assert {look.rows["content.section"][found["token"]]["title"] for look in looks} == {taken}
+    assert [look.status["conflicts"] for look in looks] == [0, 0, 0]
+
+
+def test_two_edges_that_change_one_text_in_two_places_are_both_right(site: list[Replica]) -> None:
+    """Every replica shows both changes, though none wrote them down together; nobody is asked."""
+    master, *edges = site
+    [token] = orm(master, MAKE_TEXT)
+    each(edges, lambda edge: pull(edge, master.name))
+    texts = dict(
+        zip((edge.name for edge in edges), ("The ebb begins.\nBring boots.", "The tide turns.\nBring a hat."), strict=True)
+    )
+    each(edges, lambda edge: orm(edge, WRITE, changes={token: {"description": texts[edge.name]}}))
+
+    edges[0].command("sync_push", edges[1].name)
+    edges[1].command("sync_push", edges[0].name)
+    pull(master)
+
+    looks = look_at(site)
+    assert {look.rows["content.section"][token]["description"] for look in looks} == {"The ebb begins.\nBring a hat."}
+    assert len({look.status["digest"] for look in looks}) == 1
+    assert [look.status["conflicts"] for look in looks] == [0, 0, 0]

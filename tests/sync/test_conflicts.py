@@ -1,9 +1,12 @@
 """What only a person can decide: found with everything there is to know, decided by an ordinary write, and taken back."""
 
 import json
+from importlib import import_module
 from io import StringIO
+from itertools import permutations
 
 import pytest
+from django.apps import apps
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
 
@@ -373,6 +376,51 @@ def test_a_row_made_anew_under_the_same_title_is_another_row():
     assert new.pk != old_token
     assert [section.pk for section in Section.objects.all()] == [new.pk]
     assert conflicts.count() == 0
+
+
+def test_a_block_moved_unseen_raises_no_deleted_page(one, two):
+    """A reorder is no edit: page and block stay deleted, and nobody is asked."""
+    page = one.make(
+        written(PAGE, TOKEN, title="Page", section_id=HOME),
+        written(BLOCK, OTHER, parent_id=TOKEN, type="code"),
+        Op(BLOCK, OTHER, [Write("ordering", None, "a", [], True)]),
+        ms=1000,
+    )
+    gone = one.make(deleted(PAGE, TOKEN, 0), deleted(BLOCK, OTHER, 0), refs=[page.dot], ms=2000)
+    moved = two.make(Op(BLOCK, OTHER, [Write("ordering", None, "b", [0], True)]), refs=[page.dot], ms=3000)
+    arrive(page, gone, moved)
+    assert not Page.objects.exists() and not Block.objects.exists()
+    assert conflicts.count() == 0
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4)))[::3])
+def test_what_is_asked_does_not_hang_on_the_order_of_arrival(one, two, order):
+    """The answer may come before the edit and the deletion that it is about."""
+    third, fourth = Origin("EDGE03-LON").trust_here(), Origin("EDGE04-LON").trust_here()
+    base = one.make(written(SECTION, TOKEN, title="News", description="x"), ms=1000)
+    edit = two.make(written(SECTION, TOKEN, [0], description="unseen"), refs=[base.dot], ms=2000)
+    gone = third.make(deleted(SECTION, TOKEN, 0), refs=[base.dot], ms=3000)
+    kept = fourth.make(written(SECTION, TOKEN, [0, 1], title="News"), refs=[base.dot, gone.dot], ms=4000)
+    for number in order:
+        arrive([base, edit, gone, kept][number])
+    assert (Section.objects.get().title, Section.objects.get().description) == ("News", "unseen")
+    assert conflicts.count() == 0
+
+
+def test_an_upgrade_marks_the_rows_that_wait_for_an_answer(kept):
+    """Those that lived against a deletion before the mark was there."""
+    Register.objects.update(undecided=False)
+    assert conflicts.count() == 0
+    import_module("sync.migrations.0005_register_undecided").find_undecided(apps, None)
+    assert conflicts.count() == 1
+
+
+def test_very_many_versions_are_looked_at_in_part(one, two):
+    """A hostile peer writes one title four hundred times without seeing it; whoever decides is shown the latest hundred."""
+    arrive(*(one.make(title(TOKEN, f"Title {number}")) for number in range(400)))
+    found = the_conflict()
+    assert len(found.versions) == len(found.seen) == 100
+    assert found.shown.value == "Title 399" == Section.objects.get().title
 
 
 # --- undo ------------------------------------------------------------------------------------------------------------------------

@@ -3,14 +3,19 @@
 import json
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from content.models import Block, Page, Section
 from sync import conflicts, registers
 from sync.core.changeset import Op, Write
 from sync.models import Register
-from tests.sync.origins import Origin, arrive, assert_rows_follow_from_log
+from sync.registers import RowKey
+from sync.versions import Versions
+from tests.sync.origins import Origin, arrive, assert_rows_follow_from_log, forget_everything, title
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -263,6 +268,87 @@ def test_a_title_saved_from_a_stale_instance_is_a_conflict_and_not_an_overwritin
     found = conflicts.find("content.section", TOKEN, "title")
     assert sorted(version.value for version in found.versions) == ["Mine", "Theirs"]
     assert found.base == "News"
+
+
+def carried(name, model="content.section"):
+    """Return the heads of a register that a form of the row carries as shown."""
+    key = RowKey(model, TOKEN)
+    return sorted(Versions.read([key]).rows[key][name])
+
+
+def test_a_form_carries_all_that_a_merge_is_made_of_and_one_of_what_does_not_merge(one, two):
+    """Its save overwrites what its author was shown."""
+    base = one.make(describes("a b c"), title(TOKEN, "News"), ms=1000)
+    made = [
+        one.make(describes("1 b c", [0]), title(TOKEN, "Old", (0,)), refs=[base.dot], ms=2000),
+        two.make(describes("a b 3", [0]), title(TOKEN, "New", (0,)), refs=[base.dot], ms=3000),
+    ]
+    arrive(base, *made)
+    assert carried("description") == sorted(changeset.dot for changeset in made)
+    assert carried("title") == [made[1].dot]
+
+
+def test_a_form_carries_both_additions_of_one_tag(one, two):
+    """The tag was shown, whoever had added it; taken out in the form, it is gone."""
+    made = [origin.make(Op("content.page", TOKEN, [Write("tags", "river", True, [])])) for origin in (one, two)]
+    arrive(*made)
+    assert carried("tags/river", "content.page") == sorted(changeset.dot for changeset in made)
+
+
+def test_a_form_carries_the_head_that_took_the_page_down(one, two):
+    """The later publication beside it was not shown."""
+    base = one.make(points("PUB1"), title(TOKEN, "Page", model="content.page"), ms=1000)
+    down = one.make(points(None, [0]), refs=[base.dot], ms=2000)
+    arrive(base, down, two.make(points("PUB2", [0]), refs=[base.dot], ms=3000))
+    assert carried("publication_id", "content.page") == [down.dot]
+
+
+# --- any history -----------------------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def histories(draw):
+    """What three replicas wrote to one text, each having been shown the merge of some of what there was; and their own words."""
+    origins = [Origin(f"EDGE0{number}-LON", key=KEYS[number]) for number in range(1, 4)]
+    made = [origins[0].make(describes("a b c\n\nd e f\n\ng h i"), ms=1_700_000_000_000)]
+    texts = {made[0].dot: "a b c\n\nd e f\n\ng h i"}
+    for number in range(1, draw(st.integers(3, 8))):
+        seen = draw(st.sampled_from(made))
+        lines = [line.split(" ") for line in texts[seen.dot].split("\n")]
+        line = lines[draw(st.sampled_from([0, 2, 4]))]
+        line[draw(st.integers(0, len(line) - 1))] = f"own{number}"
+        text = "\n".join(" ".join(line) for line in lines)
+        made.append(draw(st.sampled_from(origins)).make(describes(text, [0]), refs=[seen.dot], ms=1_700_000_000_000 + number))
+        texts[made[-1].dot] = text
+    return made
+
+
+KEYS = {number: Ed25519PrivateKey.generate() for number in range(1, 4)}
+
+
+def _replayed(made):
+    forget_everything()
+    for number in range(1, 4):
+        Origin(f"EDGE0{number}-LON", key=KEYS[number]).trust_here()
+    for changeset in made:
+        arrive(changeset)
+    return shown(), conflicts.count(), set(heads())
+
+
+@settings(max_examples=30, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_any_order_of_arrival_shows_the_same_and_no_head_is_out_of_sight(data):
+    """Whatever was written and is a head is in what is shown, or somebody is asked."""
+    made = data.draw(histories())
+    text, open_conflicts, standing = _replayed(made)
+    queues = [[c for c in made if c.head.name == f"EDGE0{number}-LON"] for number in range(1, 4)]
+    order = []
+    while any(queues):
+        order.append(data.draw(st.sampled_from([queue for queue in queues if queue])).pop(0))
+    assert _replayed(order) == (text, open_conflicts, standing)
+    if not open_conflicts:
+        latest = {f"own{number}" for number, changeset in enumerate(made) if changeset.dot in standing and number}
+        assert latest <= set(text.split())
 
 
 # --- taken down wins -------------------------------------------------------------------------------------------------------------
