@@ -75,8 +75,17 @@ def _merge_paragraph(form: Form, old: Sequence[str], parts: Collection[Part[str]
     start = min(part.start for part in parts)
     if any((part.start, part.end, len(part.items)) != (start, start + 1, 1) for part in parts):
         raise ClashError
+    base = form.words(old[start])
     words = [form.words(part.items[0]) for part in sorted(parts, key=lambda part: part.items)]
-    return Part(start, start + 1, (form.render(merge_words(form.words(old[start]), words, budget)),))
+    if any(_is_rewritten(base, each) for each in words):
+        raise ClashError
+    return Part(start, start + 1, (form.render(merge_words(base, words, budget)),))
+
+
+def _is_rewritten(base: Sequence[Word], words: Sequence[Word]) -> bool:
+    """Whether one paragraph stands in the place of another, with less than half of the words: it is none to merge into."""
+    old, new = (Counter(word.text for word in each if word.text and not word.is_tag) for each in (base, words))
+    return 2 * (old & new).total() < min(old.total(), new.total())
 
 
 def merge_words(base: Sequence[Word], made: Sequence[Sequence[Word]], budget: Budget) -> list[Word]:

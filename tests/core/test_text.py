@@ -175,6 +175,7 @@ MERGED = [
     ("word", ["one", "other"], None),
     ("a\nb\nc", ["a\nc", "a\nb!\nc"], None),
     ("a\nb\nc\nd", ["a\nd", "a\nb\nnew\nc\nd"], None),
+    ("the cat sat", ["another thing altogether", "the cat sat down"], None),
     ("1,000 people", ["2,000 people", "1,500 people"], None),
     ("水は低きに流れる", ["水は低きに流れた", "水も低きに流れる"], "水も低きに流れた"),
 ]

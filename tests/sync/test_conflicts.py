@@ -108,15 +108,16 @@ def test_differences_of_a_version_are_marked(disputed):
 
 
 def test_times_sets_and_what_is_not_known_here_are_no_conflict(one, two):
-    """A last change, a tag that two add, a field and a model of a newer release."""
+    """A last change, a tag that two add, one that one adds and another takes out, a field and a model of a newer release."""
     for origin, value in ((one, "2026-01-01T00:00:00+00:00"), (two, "2026-01-02T00:00:00+00:00")):
         origin.make(
             written(PAGE, TOKEN, title="Same", novelty=value),
             Op(PAGE, TOKEN, [Write("updated", None, value, [], True), Write("tags", "river", True, [])]),
+            Op(PAGE, TOKEN, [Write("tags", "tide", origin is one, [])]),
             written("future.thing", TOKEN, name=value),
         )
         arrive(origin.made[-1])
-    assert Page.objects.get().tags == ["river"]
+    assert Page.objects.get().tags == ["river", "tide"]
     assert list(conflicts.conflicts()) == []
 
 
