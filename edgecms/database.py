@@ -14,6 +14,11 @@ PRAGMAS = (
     "PRAGMA foreign_keys=ON; PRAGMA wal_autocheckpoint=4000"
 )
 
+# Connections of one process. ``timeout``: seconds to wait for a free one; as many as requests at once, so nobody does for long.
+# ``reconnect_timeout``: after so many seconds without a server the pool gives up, and tries anew when somebody asks: it would
+# wait longer and longer between its own tries, and find a server that is back only minutes later.
+POOL = {"min_size": 1, "max_size": 8, "timeout": 5, "reconnect_timeout": 3}
+
 
 def sqlite(path: Path) -> dict[str, Any]:
     """Return the settings of an SQLite database at ``path``."""
@@ -37,7 +42,8 @@ def postgresql(url: str) -> dict[str, Any]:
         "HOST": query.pop("host", parts.hostname or ""),
         "PORT": str(parts.port or ""),
         "CONN_MAX_AGE": 0,
-        "OPTIONS": {"pool": {"min_size": 1, "max_size": 8, "timeout": 20}, **query},
+        "CONN_HEALTH_CHECKS": True,  # a connection from before a restart of the server is replaced, not handed out
+        "OPTIONS": {"pool": POOL, "connect_timeout": 5, **query},
     }
 
 

@@ -15,7 +15,7 @@ from django.db import close_old_connections
 from django.dispatch import receiver
 from huey import Huey, RedisHuey, SqliteHuey
 
-from sync import conf, signals
+from sync import conf, signals, storage
 
 logger = logging.getLogger(__name__)
 
@@ -163,5 +163,11 @@ def _woken(peer: str) -> None:
     close_old_connections()
     try:
         sweep.react_at_once(peer)
+    except Exception as error:
+        known = storage.trouble(error)
+        if known is None:
+            raise
+        logger.warning("%s: %s", known.code, known)
+        _unsent.keep(peer)  # it comes again, until it can be worked off
     finally:
         close_old_connections()

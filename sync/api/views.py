@@ -152,7 +152,18 @@ class PullView(PeerView):
         me, peer = trusting.me(), self.peer(request)
         contacts.saw(peer.name, have, lacking)
         stream = exchange.stream(have, me, peer.party, asks_again, missing.pairs_for(me, peer.party))
-        return StreamingHttpResponse(stream, content_type=STREAM)
+        return StreamingHttpResponse(_as_far_as_possible(stream), content_type=STREAM)
+
+
+def _as_far_as_possible(stream: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield ``stream``. Where the database goes away it ends early: without its last line the peer knows that it was cut."""
+    try:
+        yield from stream
+    except Exception as error:
+        known = storage.trouble(error)
+        if known is None:
+            raise
+        logger.error("%s: %s", known.code, known)
 
 
 class PushView(PeerView):

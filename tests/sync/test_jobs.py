@@ -104,12 +104,12 @@ def test_a_queue_that_fails_is_told_of_once_and_what_was_missed_is_made_up_for(c
     monkeypatch.setattr(jobs, "PAUSE", 0.01)
     failing = True
 
-    def dequeue(self):
+    def dequeue():
         if failing:
             raise OSError("no room")
 
-    monkeypatch.setattr(jobs.SqliteHuey, "dequeue", dequeue)
     queue = jobs.queue()
+    monkeypatch.setattr(queue.storage, "dequeue", dequeue)
     queue.recovered.clear()
     assert [queue.dequeue() for _ in range(5)] == [None] * 5
     assert [record.getMessage() for record in caplog.records if "gives no messages" in record.getMessage()] == [
