@@ -5,6 +5,7 @@ Wanted is what a row has to show, what a claim says, and on a master everything,
 
 from __future__ import annotations
 
+import random
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
@@ -21,6 +22,7 @@ from sync.values import Values
 
 Pair = tuple[bytes, str]  # dot of a changeset, digest of a value that its head names
 MAX_PAIRS = 1000  # of one request or answer
+MAX_ASKED = 20_000  # of one exchange
 MANY = 100  # heads of a register, beyond which nobody asks for the values of all
 
 
@@ -75,6 +77,13 @@ def all_pairs() -> list[Pair]:
     """Return what is wanted here."""
     _want_everything_as_master()
     return [(bytes(dot), digest) for dot, digest in MissingValue.objects.order_by("pk").values_list("dot", "digest")]
+
+
+def some_pairs(most: int = MAX_ASKED) -> list[Pair]:
+    """Return what one exchange asks for: everything, or of very much a part that begins anywhere, so that nothing starves."""
+    pairs = all_pairs()
+    start = random.randrange(len(pairs)) if len(pairs) > most else 0  # noqa: S311
+    return (pairs[start:] + pairs[:start])[:most]
 
 
 def count() -> int:
@@ -144,7 +153,7 @@ def bodies(texts: Iterable[bytes], size: int) -> Iterator[bytes]:
 
 def prune() -> None:
     """Forget what is wanted no more: a row that was to show it has been written again meanwhile. Called within a transaction."""
-    pairs = all_pairs()
+    pairs = all_pairs() if conf.role() != Role.MASTER else []  # a master wants everything until it has it
     for start in range(0, len(pairs), sql.CHUNK):
         part = pairs[start : start + sql.CHUNK]
         held = log.changesets({dot for dot, _ in part})
@@ -158,7 +167,7 @@ def prune() -> None:
 def _is_wanted(changeset: Changeset | None, digest: str, waiting: Collection[str]) -> bool:
     if changeset is None or digest not in changeset.absent():
         return False
-    if conf.role() == Role.MASTER or digest in _claimed(changeset):
+    if digest in _claimed(changeset):
         return True
     return any(row.stored in waiting for row in rows_with(changeset, digest))
 

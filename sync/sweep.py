@@ -303,7 +303,7 @@ class _Exchange:
                 if differs:
                     self._pull(mine)
                 self._fetch_blobs()
-                self.fetch_values(missing.all_pairs())
+                self.fetch_values(missing.some_pairs())
         if Verb.PUSH in verbs and (differs or hello.get("blobs_missing") or hello.get("values_missing")):
             self._push()
         elif not differs:

@@ -140,10 +140,10 @@ def _answer(name: str, caller: str, key: str, method: str, path: str, body: byte
     parts = urlsplit(path)
     try:
         peer = _known(caller, key)
-        if parts.path.startswith("blobs/"):
-            view: views.PeerView = views.BlobView()
+        if parts.path.startswith("blobs/") or parts.path == "values":
+            view: views.PeerView = views.ValuesView() if parts.path == "values" else views.BlobView()
             view.verb = views.Verb.PUSH if method == "PUT" else views.Verb.PULL
-            arguments = [parts.path.removeprefix("blobs/")]
+            arguments = [] if parts.path == "values" else [parts.path.removeprefix("blobs/")]
         else:
             view, arguments = VIEWS[method, parts.path](), []
         if view.verb is not None and not may(peer.party, view.verb, trusting.me()):

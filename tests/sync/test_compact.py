@@ -178,12 +178,13 @@ def test_slugs_submissions_quarantined_changesets_and_the_trusted_list_keep_thei
     slugs = [f"{'a-very-long-slug-' * 5}{number}-43ax" for number in range(2)]
     first = one.make(Op("content.section", TOKENS[0], [Write("slug", None, slugs[0], [])]))
     second = one.make(Op("content.section", TOKENS[0], [Write("slug", None, slugs[1], [0])]), refs=[first.dot])
+    shown = one.make(summary(TOKENS[1], long(0)))
     farm = one.make(summary(TOKENS[1], long(1)), scope="farm:cam")
     form = one.make(Op("content.submission", TOKENS[3], [Write("data", None, {"text": long(1)}, [])]))
     forged = one.make(Op("content.submission", TOKENS[3], [Write("data", None, {"text": long(2)}, [0])]), refs=[form.dot])
     unknown = one.make(Op("later.model", TOKENS[2], [Write("text", None, long(1), [])]))
     newer = one.make(Op("later.model", TOKENS[2], [Write("text", None, long(2), [0])]), refs=[unknown.dot])
-    arrive(first, second, farm, form, forged, unknown, newer)
+    arrive(first, second, shown, farm, form, forged, unknown, newer)
     assert Entry.objects.get(dot=farm.dot).state == Entry.State.QUARANTINED
     seen_by_master()
     as_edge()
@@ -200,7 +201,7 @@ def test_a_master_refuses():
         call_command("sync_compact", "--json")
 
 
-@settings(max_examples=15, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_compaction_changes_no_head_and_no_count_of_conflicts(data):
     """For any history, compacted at any moment: rows, registers, digest, conflicts and claims are as without."""
@@ -237,14 +238,14 @@ def test_compaction_changes_no_head_and_no_count_of_conflicts(data):
 
 def test_many_small_segments_become_few(one, as_edge):
     """A changeset that came alone does not keep a segment of its own for ever; a second run finds nothing to do."""
-    for changeset in edits(one, 210):
+    for changeset in edits(one, 110):
         receive([framed(changeset)])
     seen_by_master()
     as_edge()
     before = everything()
-    assert Segment.objects.count() > 200
+    assert Segment.objects.count() > 100
     report = compact.compact()
-    assert report.segments_after <= 4 and report.bytes_dropped > 209 * 100
+    assert report.segments_after <= 4 and report.bytes_dropped > 109 * 100
     assert everything() == before
     segments = list(Segment.objects.values_list("pk", flat=True))
     compact.compact()
@@ -396,6 +397,16 @@ def test_a_slug_that_came_without_its_value_is_claimed_when_it_comes(one, as_edg
     assert missing.count() == 1
     refill.take(first.values.values())
     assert claims.owner("content.section", slugs[0]) == TOKENS[0]
+
+
+def test_one_exchange_asks_for_a_bounded_number_of_values_and_every_one_in_turn(one):
+    """What nobody has keeps nothing else from being asked for."""
+    made = [one.make(summary(TOKENS[0], long(number))) for number in range(5)]
+    arrive(*map(stripped, made))
+    assert sorted(missing.some_pairs()) == sorted(missing.all_pairs())
+    asked = [missing.some_pairs(2) for _ in range(60)]
+    assert {len(pairs) for pairs in asked} == {2}
+    assert {pair for pairs in asked for pair in pairs} == set(missing.all_pairs())
 
 
 def test_values_are_handed_out_only_to_those_who_may_hold_their_changesets(one):
