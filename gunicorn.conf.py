@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 from pathlib import Path
 
 # Threads inside a few processes: a page waits for the disk and the database more than for the processor.
@@ -40,7 +41,13 @@ with contextlib.suppress(OSError):
 
 
 def on_starting(server):
-    """Forget the numbers of the last run: counters start at 0 with the server."""
+    """Share the lease of the folder, which `restore` takes alone; forget the numbers of the last run: counters start at 0."""
+    from sync import lease
+
+    try:
+        lease.keep(_metrics.parent)  # the workers have it too, by being forked
+    except lease.BusyError as error:
+        sys.exit(f"edgecms: {error}")
     for file in _metrics.glob("*.db"):
         file.unlink(missing_ok=True)
 

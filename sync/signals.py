@@ -10,6 +10,8 @@ logger = logging.getLogger(__name__)
 
 # Sent within the transaction, with ``rows``: set of (label of model, token) whose projection changed, local or received.
 projected = Signal()
+# Sent before the database is replaced as a whole, while nothing runs: forget what was derived from it outside of it.
+replacing = Signal()
 # Sent after a commit that made or applied changesets: peers may lack something.
 announced = Signal()
 

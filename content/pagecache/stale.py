@@ -105,8 +105,14 @@ def announce(addresses: set[str] | None) -> None:
     transaction.on_commit(change.end, robust=True)
 
 
+@receiver(signals.replacing)
+def forget_pages(**_: Any) -> None:
+    """Empty the folder: what was rendered from another database is not to be shown."""
+    folder().change(None).end()
+
+
 def derive() -> None:
-    """Make ``PublicPage`` anew and empty the folder: after whatever went past the signals, such as a restore."""
+    """Make ``PublicPage`` anew and empty the folder: after whatever went past the signals."""
     PublicPage.objects.all().delete()
     rows = publications().values_list("page_id", "token", "section_id", "section__slug", "slug")
     found = [(page, token, section, f"/{where}/{slug}") for page, token, section, where, slug in rows.iterator()]

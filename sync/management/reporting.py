@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -13,7 +14,7 @@ from django.db import DatabaseError, OperationalError, ProgrammingError
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from sync import pending, storage, sweep
+from sync import conf, lease, pending, storage, sweep
 from sync.core.errors import SyncError
 from sync.core.policy import Verb
 from sync.core.token import REPLICA
@@ -40,6 +41,7 @@ class ReportingCommand(BaseCommand):
     """A command that reports one object. Exit status 0: all of it worked; 1: some did not, a line for each on stderr; 2: usage."""
 
     requires_system_checks = ["edgecms", "sync"]
+    replaces_everything = False  # whether it takes the lease alone, and looks itself for what there is
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take ``--json``."""
@@ -47,7 +49,16 @@ class ReportingCommand(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run, report, and leave with the status that tells how it went."""
+        if self.replaces_everything:
+            return self._report(**options)
         require_migrated()
+        try:
+            with lease.shared(conf.data()):
+                self._report(**options)
+        except lease.BusyError as error:
+            raise CommandError(str(error)) from None
+
+    def _report(self, **options: Any) -> None:
         try:
             with pending.written_by(self.__module__.rsplit(".", 1)[-1]):
                 report = self.run(**options)
@@ -81,6 +92,24 @@ class ReportingCommand(BaseCommand):
     def failures(self, report: dict[str, Any]) -> Iterable[str]:
         """Return a line for each part that did not work."""
         return []
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int], None]]:
+    """Yield a function that counts ``what`` is done: on a terminal as it goes, elsewhere by a line in the log now and then."""
+    console, done = Console(file=sys.stderr), 0
+    columns = (SpinnerColumn(), TextColumn("{task.completed} {task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+
+        def count(more: int) -> None:
+            nonlocal done
+            bar.advance(task, more)
+            if not console.is_terminal and (done + more) // LOG_EVERY > done // LOG_EVERY:
+                logger.info("%d %s so far", done + more, what)
+            done += more
+
+        yield count
 
 
 class ExchangeCommand(ReportingCommand):

@@ -8,10 +8,10 @@ import signal
 import threading
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import close_old_connections, connection
 
-from sync import conf, jobs, pending, storage, sweep
+from sync import conf, jobs, lease, pending, storage, sweep
 from sync.db.sqlite3.keeper import keep_open
 from sync.management.reporting import require_migrated
 
@@ -36,6 +36,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run a consumer of wake-ups beside the sweep, until a signal asks to stop."""
         require_migrated()
+        try:
+            lease.keep(conf.data())
+        except lease.BusyError as error:
+            raise CommandError(str(error)) from None
         keep_open()
         stop, due = threading.Event(), jobs.queue().recovered
 
