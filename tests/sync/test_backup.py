@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import resource
 import shutil
 import sqlite3
@@ -249,7 +250,7 @@ def test_a_damaged_blob_is_left_out_and_reported(target, capsys):
 def test_on_a_full_disk_nothing_is_left_of_a_backup(target):
     """A clear message, no half file, and the replica goes on."""
     Section.objects.create(title="Kept")
-    asset(b"".join(bytes([n % 251]) * n for n in range(2000)))
+    asset(os.urandom(400_000))
     for size in (10, 4096, 100_000):
         with at_most(size), pytest.raises(NeedsOperatorError, match="cannot be"):
             making.make(target, ignore)
