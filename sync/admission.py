@@ -16,7 +16,7 @@ from sync.db import sql
 from sync.fold import rows_of
 from sync.models import Chain, Entry
 from sync.rebuild import CHUNK, refold, show_names
-from sync.registers import RowKey
+from sync.registers import Batch, RowKey
 from sync.registry import spec_of
 
 TOO_LARGE, WRONG_SCOPE, REVOKED, NOT_ALLOWED = "too_large", "wrong_scope", "origin_revoked", "not_allowed"
@@ -40,6 +40,9 @@ def fault(changeset: Changeset) -> str:
 def is_tip(dot: str, tips: list[str]) -> bool:
     """Say whether ``dot`` is at or below a closing tip, of one that just comes: what is below another is here already."""
     return dot in tips
+
+
+PAGE = 500  # changesets that are held, looked at together
 
 
 def judge(trust: TrustList, changeset: Changeset, key: str, is_below: IsBelow = is_tip) -> Verdict:
@@ -132,12 +135,56 @@ def _derive(rows: set[RowKey], turned: list[tuple[int, Changeset]]) -> None:
 
 
 def release() -> int:
-    """Let count what was held because its clock ran ahead, where the wall clock has caught up; return how many."""
-    bound = local.wall_ms() + conf.max_clock_drift_ms()
+    """Let count what was held because its clock ran ahead, where the time of day has caught up; return how many."""
+    own = local.state()
+    bound = local.now_ms(own) + conf.max_clock_drift_ms()
+    count, released = _release(Entry.objects.filter(state=Entry.State.HELD, ms__lte=bound).order_by("position"))
+    if released:
+        local.set_clock(max(local.clock_of(own), *(changeset.head.stamp for changeset in released)))
+    return count
+
+
+def release_overwritten(dots: Iterable[bytes]) -> int:
+    """Let count what is held in the chains of ``dots``, where all that it wrote has been overwritten by what counts; return how many.
+
+    Such clocks can win nothing any more, and nobody's clock is moved by them. So ends what a clock that ran ahead has written,
+    once its replica has repeated it under the right time.
+    """
+    if not Entry.objects.filter(state=Entry.State.HELD).exists():
+        return 0
+    chains = {entry.chain for entry in log.known(dots).values() if entry.state == Entry.State.HELD}
+    return sum(_release_overwritten(chain) for chain in sorted(chains))
+
+
+def _release_overwritten(chain: int) -> int:
+    """Go through a chain from the first that is held, as long as all of a page can be released."""
+    held = Entry.objects.filter(state=Entry.State.HELD, chain=chain).exclude(chain__scope=TRUST).order_by("position")
+    count = 0
+    while page := list(held[:PAGE]):
+        changesets = log.changesets(bytes(entry.dot) for entry in page)
+        batch = Batch()
+        batch.load(rows_of(changesets.values()))
+        more, _ = _release(entry for entry in page if _is_overwritten(batch, changesets[bytes(entry.dot)]))
+        count += more
+        if more < len(page):
+            break
+    return count
+
+
+def _is_overwritten(batch: Batch, changeset: Changeset) -> bool:
+    return all(
+        (slot := batch.slots.get(RowKey(op.model, op.token))) is not None and changeset.dot in slot.row.gone.get(write.key, ())
+        for op in changeset.head.ops
+        for write in op.writes
+    )
+
+
+def _release(held: Iterable[Entry]) -> tuple[int, list[Changeset]]:
+    """Let ``held``, which are in order of arrival, count unless one before it in its chain is held; return how many, and which."""
     trust, is_below = trusting.current(), trusting.is_below_once()
     released: list[Changeset] = []
     count = 0
-    for entry in Entry.objects.filter(state=Entry.State.HELD, ms__lte=bound).order_by("position"):
+    for entry in held:
         prev = bytes(entry.prev) if entry.prev else b""
         if Entry.objects.filter(dot=prev, state=Entry.State.HELD).exists():
             continue
@@ -147,7 +194,5 @@ def release() -> int:
         count += 1
         if state == Entry.State.APPLIED and changeset.head.scope != TRUST:
             released.append(changeset)
-    if released:
-        isolation.apply_each(released)
-        local.set_clock(max(local.clock_of(local.state()), *(changeset.head.stamp for changeset in released)))
-    return count
+    isolation.apply_each(released)
+    return count, released

@@ -136,7 +136,10 @@ def make(scope: str, draft: Draft, own: Local, after: Timestamp = ZERO) -> Chang
     key = ChainKey(conf.name(), own.incarnation, scope)
     chain = log.chain(key, keys.public_text())
     tip = Tip.objects.filter(chain=chain).order_by("-seq").first()
-    stamp = local.clock_of(own).merge(after).next(local.wall_ms())
+    now = local.now_ms(own)
+    if after.is_ahead(now, conf.max_clock_drift_ms()):
+        after = ZERO  # of a form that was opened while the clock ran ahead
+    stamp = local.clock_of(own).merge(after).next(now)
     head = Head(
         **key._asdict(),
         seq=tip.seq + 1 if tip else 1,

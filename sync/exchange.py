@@ -228,7 +228,12 @@ def stream(
 
     ``missing_values`` are the values that are wanted here, as the first line says.
     """
-    first = {"protocol": 1, "name": conf.name(), "time": local.wall_ms(), "tips": tips_as_json(tips_between(me, peer))}
+    first = {
+        "protocol": 1,
+        "name": conf.name(),
+        "time": local.now_ms(local.state()),
+        "tips": tips_as_json(tips_between(me, peer)),
+    }
     first["values_missing"] = missing_values
     yield wire.pack(wire.control("H", first))
     total = 0

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from django.db import transaction
 
 from sync import conf, incarnation, local, log, missing, refill, signals, trusting
-from sync.admission import judge, readmit, release
+from sync.admission import judge, readmit, release, release_overwritten
 from sync.core import signing
 from sync.core.changeset import ChainKey, Changeset
 from sync.core.clock import Timestamp
@@ -90,7 +90,7 @@ class _Inbox:
         self.receipt = receipt
         self.trust: TrustList = trusting.current()
         self.me = trusting.me()
-        self.wall = local.wall_ms()
+        self.wall = local.now_ms(local.state())
         self.keys: dict[ChainKey, str] = {}
         self.chains: dict[ChainKey, int] = {}  # rows, made only for what is accepted
         self.places: dict[bytes, tuple[ChainKey, int, Timestamp, int]] = {}  # what may be a parent: chain, seq, stamp, state
@@ -241,9 +241,17 @@ class _Inbox:
             names = {r.changeset.head.name for r in accepted.values() if self._is_closing(r.changeset)}
         if names:
             readmit(names)
+        if not is_trust:
+            release_overwritten(self._concerned(accepted))
         self._count(accepted, failed)
         stamps = [r.changeset.head.stamp for r in accepted.values() if r.state != Entry.State.HELD]
         local.set_clock(max([local.clock_of(local.state()), *stamps]))
+
+    @staticmethod
+    def _concerned(accepted: Mapping[bytes, log.Record]) -> set[bytes]:
+        """What may be held no longer: what was held just now, and what those that count refer to."""
+        held = {dot for dot, record in accepted.items() if record.state == Entry.State.HELD}
+        return held.union(*(r.changeset.refs() for r in accepted.values() if r.state == Entry.State.APPLIED))
 
     def _is_closing(self, changeset: Changeset) -> bool:
         """Whether it is a closing tip of its incarnation: what lies below it, and came before, counts from now on."""

@@ -17,6 +17,7 @@ from django.db import connection, transaction
 from sync import (
     admission,
     blobs,
+    clocks,
     conf,
     contacts,
     exchange,
@@ -291,9 +292,13 @@ class _Exchange:
         self.client.patience = HELLO
         if before_waiting is not None:
             before_waiting()
-        hello = self.client.json("GET", f"hello?summary={summary}&values_missing={missing.count()}")
+        question = clocks.challenge()
+        hello = self.client.json("GET", f"hello?summary={summary}&values_missing={missing.count()}&challenge={question}")
         self._check(hello)
         self.client.patience = WORK
+        if self._hear(hello, question):
+            mine = exchange.tips_between(self.me, self.peer.party)
+            summary = exchange.summary(mine)
         differs = hello["summary"] != summary
         if Verb.PULL in verbs and (differs or MissingBlob.objects.exists() or missing.count()):
             with _turn_to_pull() as waited:
@@ -311,6 +316,13 @@ class _Exchange:
 
     def _lacking(self) -> list[bytes] | None:
         return missing.lacking(missing.pairs_from_json(self.client.json("GET", "tips").get("values_missing")))
+
+    def _hear(self, hello: dict[str, Any], question: str) -> bool:
+        """Listen to what time it is there; return whether that had consequences here."""
+        now, signature = hello.get("time"), hello.get("time_signature")
+        if not clocks.is_signed(self.peer.name, self.peer.key, question, now, signature):
+            return False
+        return clocks.heard(self.peer.party, self.me, int(now))  # type: ignore[arg-type]
 
     def _check(self, hello: dict[str, Any]) -> None:
         if not isinstance(hello.get("summary"), str):

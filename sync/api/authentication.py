@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -12,7 +11,7 @@ from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
-from sync import conf, http_signatures, trusting
+from sync import conf, http_signatures, local, trusting
 from sync.api.problems import SyncProblem
 from sync.core import signing
 from sync.core.policy import Party, Role
@@ -43,7 +42,7 @@ class PeerAuthentication(BaseAuthentication):
         peer = self.claimed(http)
         body = _read(http, self.max_body)
         created, nonce = _verified(http, body, peer.key)
-        now, drift = int(time.time()), conf.max_clock_drift_ms() // 1000
+        now, drift = local.now_ms(local.state()) // 1000, conf.max_clock_drift_ms() // 1000
         if abs(created - now) > drift:
             raise SyncProblem(401, "signature_stale", f"signed at {created}, it is {now} here; sign by this clock", now=now)
         if http.headers.get("sync-audience") != conf.name():

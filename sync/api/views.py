@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -15,6 +16,7 @@ from rest_framework.views import APIView
 
 from sync import (
     blobs,
+    clocks,
     conf,
     contacts,
     exchange,
@@ -42,6 +44,7 @@ from sync.receive import receive
 STREAM = "application/vnd.edgecms.changesets+zstd"
 MAX_VALUES = 32 << 20  # bytes of values in one answer, but for one that is larger
 SLICE = 64 << 10  # bytes
+CHALLENGE = re.compile(r"[0-9a-f]{32,64}")
 logger = logging.getLogger(__name__)
 
 
@@ -111,13 +114,20 @@ class HelloView(PeerView):
                 "role": me.role,
                 "farm": me.farm,
                 "key": keys.public_text(),
-                "time": local.wall_ms(),
+                **self._time(request),
                 "summary": summary,
                 "digest": registers.digest(),
                 "blobs_missing": MissingBlob.objects.count(),
                 "values_missing": missing.count(),
             }
         )
+
+    @staticmethod
+    def _time(request: Request) -> dict[str, Any]:
+        """The time of day; signed where the peer asks for that, so that it can believe it."""
+        now, question = local.now_ms(local.state()), request.query_params.get("challenge", "")
+        signed = {"time_signature": clocks.sign(question, now)} if CHALLENGE.fullmatch(question) else {}
+        return {"time": now, **signed}
 
 
 class TipsView(PeerView):

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 PREFIX = "ed25519:"
 # What is signed says what it is, so that a signature of one kind is never taken for another.
 CHANGESET_DOMAIN = b"edgecms changeset 1\n"
+TIME_DOMAIN = b"edgecms time 1\n"
 
 
 def key_text(key: Ed25519PublicKey) -> str:
@@ -32,6 +33,24 @@ def parse_key(text: str) -> Ed25519PublicKey:
 def sign_changeset(key: Ed25519PrivateKey, id: bytes) -> bytes:
     """Return the origin's signature (64 bytes) of a changeset's id (32 bytes)."""
     return key.sign(CHANGESET_DOMAIN + id)
+
+
+def _time(name: str, question: str, now_ms: int) -> bytes:
+    return TIME_DOMAIN + f"{name} {question} {now_ms}".encode()
+
+
+def sign_time(key: Ed25519PrivateKey, name: str, question: str, now_ms: int) -> str:
+    """Return the signature, in base64, by which ``name`` says that it is ``now_ms``, to whoever asked ``question``."""
+    return base64.b64encode(key.sign(_time(name, question, now_ms))).decode()
+
+
+def is_time_signed_by(key: Ed25519PublicKey, name: str, question: str, now_ms: int, signature: str) -> bool:
+    """Say whether ``signature`` is that of ``key`` over this time."""
+    try:
+        key.verify(base64.b64decode(signature, validate=True), _time(name, question, now_ms))
+    except (InvalidSignature, binascii.Error):
+        return False
+    return True
 
 
 def is_signed_by(key: Ed25519PublicKey, id: bytes, signature: bytes) -> bool:

@@ -13,6 +13,7 @@ from unittest.mock import patch
 
 from django.utils import timezone
 
+from sync import local
 from sync.core import token
 
 EPOCH_MS = 1_767_225_600_000  # 2026-01-01: where the wall clock of each run begins
@@ -60,6 +61,7 @@ class Chance:
             for target, name, value in (
                 (time, "time", lambda: self.ms / 1000),
                 (time, "time_ns", lambda: self.ms * 1_000_000),
+                (local, "uptime_ms", lambda: self.wall_ms),
                 (timezone, "datetime", clock),
                 (token, "datetime", clock),
                 (token, "new_tag", lambda choose: choose(TAGS)),

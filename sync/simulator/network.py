@@ -32,6 +32,7 @@ VIEWS: dict[tuple[str, str], type[views.PeerView]] = {
     ("GET", "tips"): views.TipsView,
     ("POST", "pull"): views.PullView,
     ("POST", "push"): views.PushView,
+    ("POST", "values"): views.ValuesView,
     ("POST", "wake"): views.WakeView,
 }
 KEPT = 24  # bodies that may come once more

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import json
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from tests.cluster.harness import Cluster, Replica
 from tests.protocol import rows
@@ -119,6 +120,17 @@ def test_client_and_master_agree_on_summary_and_digest(client: Client, master: R
     assert (hello["protocol"], hello["name"], hello["role"]) == (1, master.name, "master")
     assert hello["summary"] == client.store.summary()
     assert hello["digest"] == rows.digest(client.store.counting())
+
+
+def test_the_master_signs_its_time(client: Client, master: Replica) -> None:
+    """Together with the question, so that no old answer can be sent again; without a question there is no signature."""
+    question = secrets.token_hex(16)
+    hello = client.ask(peer(master), "GET", f"hello?challenge={question}")
+    key = Ed25519PublicKey.from_public_bytes(base64.b64decode(hello["key"].removeprefix("ed25519:")))
+    signature = base64.b64decode(hello["time_signature"])
+    key.verify(signature, f"edgecms time 1\n{master.name} {question} {hello['time']}".encode())
+    assert abs(hello["time"] - time.time() * 1000) < 60_000
+    assert "time_signature" not in client.ask(peer(master), "GET", "hello?challenge=short")
 
 
 def test_client_and_master_agree_on_the_sum_of_all_rows(client: Client, master: Replica) -> None:
