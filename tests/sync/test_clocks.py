@@ -9,6 +9,7 @@ from content.models import Block, Page, Section
 from sync import admission, clocks, conf, keys, local, log, rebuild, registers, sweep, trust_admin, trusting
 from sync.core.changeset import Changeset, Op, Write
 from sync.core.policy import TRUST, Party, Role
+from sync.core.register import Row
 from sync.core.signing import key_text
 from sync.models import Entry, Local, Register
 from sync.registers import RowKey
@@ -271,6 +272,35 @@ def test_until_a_peer_says_what_time_it_is_nothing_happens(wall):
     assert last().head.stamp > before.head.stamp
     assert clocks.heard(EDGE, MASTER, before.head.clock[0])  # the peer is right, and the wall is not: no reason to begin anew
     assert origin() == before.head.incarnation
+
+
+def test_a_clock_within_the_drift_is_left_as_it_is(wall):
+    """Two minutes ahead is nothing that others would hold."""
+    wall.ms += 2 * MINUTE
+    Section.objects.create(title="A little ahead")
+    before = origin()
+    wall.ms -= 2 * MINUTE
+    assert clocks.heard(EDGE, MASTER, wall.ms)
+    assert origin() == before
+
+
+def test_a_repeated_deletion_has_seen_what_it_had_seen_and_no_more(wall):
+    """A row that another edit keeps: what was written to it in 2099 after the deletion, unseen by it, stays unseen."""
+    section = Section.objects.create(title="Kept by another")
+    edge = Origin("EDGE01-LON").trust_here()
+    wall.ms += YEARS
+    section.title = "In 2099"
+    section.save()
+    token = section.pk
+    section.delete()
+    arrive(edge.make(Op("content.section", token, [Write("ordering", None, 7, [])]), ms=wall.ms - YEARS))
+    Section.objects.filter(pk=token).update(description="Written after it was deleted")
+    wall.ms -= YEARS
+    mend()
+    row = Row.decode(bytes(Register.objects.get(token=token, model="content.section").state))
+    seen = set().union(*row.deletes.values())
+    assert set(row.heads["title"]) <= seen
+    assert not seen.intersection(row.heads["description"])
 
 
 @pytest.mark.parametrize("over", [True, False])
