@@ -286,21 +286,20 @@ def test_a_clock_within_the_drift_is_left_as_it_is(wall):
 
 def test_a_repeated_deletion_has_seen_what_it_had_seen_and_no_more(wall):
     """A row that another edit keeps: what was written to it in 2099 after the deletion, unseen by it, stays unseen."""
-    section = Section.objects.create(title="Kept by another")
-    edge = Origin("EDGE01-LON").trust_here()
+    page = Page.objects.create(title="Kept by another", section=Section.objects.create(title="News"))
+    edge, token = Origin("EDGE01-LON").trust_here(), page.pk
     wall.ms += YEARS
-    section.title = "In 2099"
-    section.save()
-    token = section.pk
-    section.delete()
-    arrive(edge.make(Op("content.section", token, [Write("ordering", None, 7, [])]), ms=wall.ms - YEARS))
-    Section.objects.filter(pk=token).update(description="Written after it was deleted")
+    page.title = "In 2099"
+    page.save()
+    page.delete()
+    arrive(edge.make(Op("content.page", token, [Write("summary", None, "Unseen", [])]), ms=wall.ms - YEARS))
+    assert Page.objects.filter(pk=token).update(seo_title="Written after it was deleted") == 1
     wall.ms -= YEARS
     mend()
-    row = Row.decode(bytes(Register.objects.get(token=token, model="content.section").state))
+    row = Row.decode(bytes(Register.objects.get(token=token, model="content.page").state))
     seen = set().union(*row.deletes.values())
     assert set(row.heads["title"]) <= seen
-    assert not seen.intersection(row.heads["description"])
+    assert not seen.intersection(row.heads["seo_title"])
 
 
 @pytest.mark.parametrize("over", [True, False])
