@@ -95,7 +95,7 @@ def replace(folder: Path, tables: Tables, is_kept: bool) -> str:
 
 def _keep(cursor: Any, tables: Tables) -> str:
     """Copy all tables into a schema of their own and return its name."""
-    schema, quote = f"before_restore_{datetime.now(UTC):%Y%m%d%H%M%S}", connection.ops.quote_name
+    schema, quote = f"before_restore_{datetime.now(UTC):%Y%m%d%H%M%S%f}", connection.ops.quote_name
     cursor.execute(f"CREATE SCHEMA {quote(schema)}")
     for table in tables:
         cursor.execute(f"CREATE TABLE {quote(schema)}.{quote(table)} AS TABLE {quote(table)}")
