@@ -11,6 +11,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import models
 
+from sync import merging
 from sync.pending import Heads
 from sync.registers import Batch, RowKey, Slot
 from sync.registry import FieldSpec, spec
@@ -56,14 +57,17 @@ class _Row:
 
     def _value(self, field: FieldSpec, now: Any) -> Any:
         if field.policy not in ("set", "map"):
-            return field.from_json(field.clean(self._said(field.name)))
-        elements = {name.split("/", 1)[1]: self._said_or_none(name) for name in self.stale if name.startswith(f"{field.name}/")}
+            return field.from_json(field.clean(self._said(field, None)))
+        prefix = f"{field.name}/"
+        names = [name.removeprefix(prefix) for name in self.stale if name.startswith(prefix)]
+        elements = {name: self._said(field, name) if self.shown.get(prefix + name) else None for name in names}
         if field.policy == "map":
             return {key: value for key, value in {**now, **elements}.items() if value is not None}
         return sorted({*now} - elements.keys() | {element for element, present in elements.items() if present})
 
-    def _said_or_none(self, name: str) -> Any:
-        return self._said(name) if self.shown.get(name) else None
-
-    def _said(self, name: str) -> Any:
-        return self.values.value(self.key, name, self.values.shown(tuple(self.shown[name])))
+    def _said(self, field: FieldSpec, element: str | None) -> Any:
+        """What a register showed, alone or merged."""
+        dots = self.shown[merging.key_of(field, element)]
+        if field.policy == "set":
+            return any(self.values.value(self.key, merging.key_of(field, element), dot) for dot in dots)
+        return merging.shown(self.values, self.key, field, element, dots)

@@ -8,7 +8,9 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from content.forms.versioned import ROW, VersionedForm, carried
-from sync import local
+from sync import conflicts, local
+from sync.inbox.admin import address_of
+from sync.inbox.presenting import cards
 from sync.versions import Versions, row_key
 
 CHANGED = "This was changed while the question was open. Look at it again before you delete it."
@@ -45,6 +47,15 @@ class CarriesVersions:
         if shown is None or not shown.is_resent:
             return None
         return self.model.objects.filter(token=shown.token_for(ROW)).values_list("token", flat=True).first()
+
+    def render_change_form(self: Any, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """Name the fields that have several versions, with the way to where they are decided."""
+        row = kwargs.get("obj")
+        if row is not None and "notices" not in context:
+            key = row_key(type(row), row.pk)
+            found = cards(conflicts.of_rows([key]), request.user)
+            context["conflicts"] = [(card, address_of(*key, card.conflict.field, request.path)) for card in found]
+        return super().render_change_form(request, context, *args, **kwargs)  # type: ignore[misc]
 
     def get_changelist_form(self: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """The rows of an editable list carry the values that they were loaded with."""

@@ -10,6 +10,7 @@ from content.models import Block, Page
 from content.publishing import in_order
 from sync.models import Register
 from tests.content import cast
+from tests.content.disputes import dispute, edge
 from tests.content.editing import make_asset, make_page, texts
 from tests.content.test_editor_old_forms import versions
 from tests.sync.origins import assert_rows_follow_from_log
@@ -83,6 +84,18 @@ def test_the_same_field_written_by_two_clients_is_kept_twice(client):
     put(client, page, read(client, page).json(), title="Theirs")
     put(client, page, old, title="Mine")
     assert versions(Page.objects.get(), "title") == ["Mine", "Theirs"]
+
+
+def test_a_text_that_was_read_merged_is_taken_as_it_was_read(client):
+    """What two wrote into one text is read as one; who sends it back so writes nothing over what came since."""
+    page = make_page(("richtext", {"html": "<p>one</p><p>two</p>"}), title="A")
+    dispute(edge(), page.blocks.get(), "data/html", "<p>ONE</p><p>two</p>", "<p>one</p><p>TWO</p>")
+    old = read(client, page).json()
+    assert old["blocks"][0]["data"]["html"] == "<p>ONE</p><p>TWO</p>"
+    put(client, page, read(client, page).json(), blocks=[{**old["blocks"][0], "data": {"html": "<p>theirs</p>"}}])
+    assert put(client, page, old, title="B").status_code == 200
+    assert versions(page.blocks.get(), "data/html") == ["<p>theirs</p>"]
+    assert Page.objects.get().title == "B"
 
 
 def test_a_client_that_sends_no_versions_writes_over_what_is_there(client):

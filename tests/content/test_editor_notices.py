@@ -244,3 +244,25 @@ def test_a_page_without_conflicts_is_opened_with_three_queries_about_replication
         client.get(address(page))
     about = [query["sql"] for query in captured.captured_queries if "sync_" in query["sql"]]
     assert len(about) <= 3
+
+
+def test_forms_of_other_rows_name_what_has_several_versions():
+    """A section says so above its fields, and leads to the inbox and back."""
+    section, client = make_page().section, person("editor")
+    where = f"/admin/content/section/{section.pk}/change/"
+    assert "Several versions" not in client.get(where).content.decode()
+    dispute(edge(), section, "title", "Old news", "New news")
+    html = client.get(where).content.decode()
+    assert "Several versions" in html and f"/admin/sync/conflict/content.section/{section.pk}/?field=title&amp;next=" in html
+    form = form_of(client, where, "section_form") | {"title": "News again"}
+    client.post(where, form)
+    assert versions(section, "title") == ["New news", "News again"]  # only one of the two was shown
+
+
+def test_a_move_keeps_no_block_that_was_deleted_elsewhere():
+    """Who moves a block has not written anything into it: it goes, and nobody is asked."""
+    page, client = make_page(*texts(3)), person("author")
+    block = in_order(page.blocks.all())[0]
+    form = form_of(client, address(page)) | {"richtext-0-ordering": "99"}
+    delete_elsewhere(edge(), block, lambda: save(client, page, form))
+    assert not Block.objects.filter(pk=block.pk).exists() and conflicts.count() == 0
