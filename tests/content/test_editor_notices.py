@@ -107,7 +107,8 @@ def test_what_is_written_into_the_field_takes_the_place_of_both(disputed):
     client, quote = person("author"), quote_of(disputed)
     form = form_of(client, address(disputed)) | {"title": "Harbours", "quote-0-html": "<p>calm</p><p>both</p>"}
     form[choice(disputed, "title")] = other(disputed, "title")
-    save(client, disputed, form)
+    answer = client.post(address(disputed), form | {"_save": ""}, follow=True)
+    assert "meanwhile" not in answer.content.decode()
     assert versions(Page.objects.get(), "title") == ["Harbours"]
     assert versions(quote, "data/html") == ["<p>calm</p><p>both</p>"]
     assert conflicts.count() == 0

@@ -1,9 +1,11 @@
 """Promises of the versions that a form carries: what it may overwrite, and that one form is one session however often it is sent."""
 
 import datetime
+import threading
 
 import pytest
 from django.core import signing
+from django.db import connection
 from django.utils import timezone
 
 from content.models import Block, Page, Section
@@ -302,6 +304,35 @@ def test_a_new_page_is_made_once_however_often_its_form_is_sent():
     assert not Register.objects.filter(siblings=True).exists()
 
 
+def test_two_saves_of_a_new_page_at_the_same_moment_make_one_page():
+    """Two requests that are answered side by side follow each other, and the second one finds what the first has made."""
+    make_page()
+    client = person("editor")
+    form = form_of(client, ADD) | {"title": "Fresh", "_save": ""}
+    add_block(form, "richtext", html="<p>hello</p>")
+    both, answers = threading.Barrier(2, timeout=30), []
+
+    def click():
+        try:
+            both.wait()
+            answers.append(client.post(ADD, form).status_code)
+        finally:
+            connection.close()
+
+    clicks = [threading.Thread(target=click) for _ in range(2)]
+    for each in clicks:
+        each.start()
+    for each in clicks:
+        each.join()
+    assert answers == [302, 302]
+    assert Page.objects.get(title="Fresh").blocks.count() == 1 and changesets_of(Page.objects.get(title="Fresh")) == 1
+
+
+def changesets_of(row):
+    """Return how many changesets wrote to ``row``."""
+    return sum(any(op.token == row.pk for op in changeset.head.ops) for _, changeset in log.scan())
+
+
 def test_a_new_page_that_was_deleted_since_does_not_rise_from_its_old_form():
     """The form for a new page says that its page was deleted, and keeps what was typed."""
     make_page()
@@ -333,14 +364,14 @@ def test_a_form_that_comes_back_with_a_mistake_is_still_the_same_session():
 
 def test_what_a_form_had_seen_is_forgotten_with_its_transaction():
     """A form that changed nothing leaves nothing behind for the next write of the same process."""
-    page, client = make_page(title="A"), person("author")
+    page, client = make_page(*texts(1)), person("author")
     form = form_of(client, address(page))
-    retitle(page, "B")
-    save(client, page, form)
-    other = Page.objects.get(pk=page.pk)
-    other.title = "C"
-    other.save()
-    assert versions(other, "title") == ["C"]
+    for html in ("<p>B</p>", "<p>C</p>"):
+        block = Block.objects.get()
+        block.data = {"html": html}
+        block.save()
+        save(client, page, form)
+    assert versions(block, "data/html") == ["<p>C</p>"]
     assert not Written.objects.exists()
 
 
