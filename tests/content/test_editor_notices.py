@@ -243,7 +243,7 @@ def test_a_page_without_conflicts_is_opened_with_three_queries_about_replication
     client.get(address(page))
     with CaptureQueriesContext(connection) as captured:
         client.get(address(page))
-    about = [query["sql"] for query in captured.captured_queries if "sync_" in query["sql"]]
+    about = [query["sql"] for query in captured.captured_queries if '"sync_' in query["sql"]]
     assert len(about) <= 3
 
 

@@ -21,8 +21,10 @@ IS_POSTGRESQL = connection.vendor == "postgresql"
 @pytest.mark.skipif(IS_POSTGRESQL, reason="this is the session that the test starts")
 @pytest.mark.timeout(600)
 def test_everything_here_holds_on_postgresql_and_with_redis(postgresql_server: PostgreSQL, redis_server: Redis):
-    """Capture, receiving, trust: each promise is kept on both databases, and with messages on Redis."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(Path(__file__).parent)]
+    """Capture, receiving, trust, forms: each promise is kept on both databases, and with messages on Redis."""
+    here = Path(__file__).parent
+    places = [str(here), str(here.parent / "content" / "test_editor_versions.py")]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *places]
     environment = {**os.environ, "DATABASE_URL": postgresql_server.database(), "TEST_REDIS_URL": redis_server.url}
     for name in [name for name in environment if name.startswith("PYTEST_")]:
         del environment[name]
