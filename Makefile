@@ -41,8 +41,9 @@ check: .venv/.dev ## lint, types, import contracts, migrations up to date
 	$(BIN)/lint-imports
 	EDGECMS_DATA=build/check $(BIN)/python manage.py makemigrations --check --dry-run
 
-bench: .venv/.run ## measure how fast an empty edge pulls a site, beside a plain pipe; takes some minutes
+bench: .venv/.run ## measure pulling and serving beside their limits and peers; takes many minutes, wants wrk and nginx
 	$(BIN)/python -m bench.pull
+	$(BIN)/python -m bench.pages
 
 docs: .venv/.dev ## check that the documentation names only what exists, and everything that it must
 	$(BIN)/python -m pytest -q tests/test_docs.py

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers import require
+
 TOP = Path(__file__).resolve().parent.parent
 
 
@@ -38,3 +40,17 @@ def test_the_bench_of_compaction_gives_its_figures() -> None:
     found = json.loads(done.stdout)
     assert (found["records"], found["versions"]) == (10, 200)
     assert found["per_version"]["after"] < found["per_version"]["before"]
+
+
+@pytest.mark.cluster
+def test_the_bench_of_pages_gives_its_figures() -> None:
+    """A small run ends well: we and the limits answer every page, and each has its figures."""
+    require("wrk")
+    require("nginx")
+    command = [sys.executable, "-m", "bench.pages", "--pages", "5", "--seconds", "1", "--rounds", "1", "--no-peers", "--json"]
+    done = subprocess.run(command, cwd=TOP, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = {one["name"]: one for one in json.loads(done.stdout)["contestants"]}
+    assert len(found) == 5 and not any(one["why_not"] for one in found.values())
+    for one in found.values():
+        assert one["requests_per_second"]["median"] > 0 and 0 < one["p50"]["median"] <= one["p99"]["median"]

@@ -1,0 +1,1 @@
+"""A small Wagtail site for ``bench.pages``; runs in an environment of its own."""
