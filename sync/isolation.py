@@ -43,8 +43,9 @@ def apply_each(changesets: Iterable[Changeset]) -> dict[bytes, str]:
     if doubtful:
         done = {changeset.dot for changeset in doubtful}
         transaction.on_commit(lambda: suspects.clear(done))
-    # Others may have taken it for applied, and forgotten that they had overwritten it.
-    refold({row for changeset in found if changeset.dot in failed for row in rows_of([changeset])})
+    # Others may have taken it for applied, and forgotten that they had overwritten it: what failed, and what came after them.
+    late = {changeset.dot for changeset in doubtful} | failed.keys()
+    refold({row for changeset in found if changeset.dot in late for row in rows_of([changeset])})
     return failed
 
 

@@ -458,17 +458,21 @@ class _Exchange:
 
     def _send_blob(self, digest: str) -> None:
         path = blobs.path(digest)
-        total, offset = path.stat().st_size, 0
+        total = path.stat().st_size
+        # Of one that takes several pieces some may be there from a push that was cut: an empty piece asks how much.
+        offset = self._put(digest, 0, total, b"") if total > blobs.PIECE else 0
         with path.open("rb") as file:
             while offset < total:
                 file.seek(offset)
-                piece = file.read(blobs.PIECE)
-                answer = self.client.json(
-                    "PUT", f"blobs/{digest}?offset={offset}&total={total}", piece, "application/octet-stream"
-                )
-                if answer["held"] == offset:
+                held = self._put(digest, offset, total, file.read(blobs.PIECE))
+                if held == offset:
                     return  # somebody else is sending it
-                offset = answer["held"]
+                offset = held
+
+    def _put(self, digest: str, offset: int, total: int, piece: bytes) -> int:
+        """Hand over a piece of a blob; return how many bytes the peer holds now."""
+        place = f"blobs/{digest}?offset={offset}&total={total}"
+        return int(self.client.json("PUT", place, piece, "application/octet-stream")["held"])
 
 
 class _Stream:

@@ -13,7 +13,8 @@ from tests.servers import free_port
 class Relay:
     """Listens on a port of its own and passes everything on to ``target``.
 
-    ``answered`` is what it passed back since the last ``mend``, ``cut`` or ``silence``; ``connections`` counts those taken.
+    ``answered`` is what it passed back since the last ``mend``, ``cut``, ``cut_requests`` or ``silence``, and ``asked`` how many
+    bytes it passed on; ``connections`` counts those taken.
     """
 
     def __init__(self) -> None:
@@ -21,6 +22,8 @@ class Relay:
         self.url = f"http://localhost:{self.port}"
         self.target = 0
         self.answered = bytearray()
+        self.asked = 0
+        self._request_limit: int | None = None
         self.connections = 0
         self.silent = threading.Event()
         self._limit: int | None = None
@@ -44,13 +47,18 @@ class Relay:
         """Close connections once ``after`` bytes of answers have passed."""
         self._set(after, False)
 
+    def cut_requests(self, after: int) -> None:
+        """Close connections once ``after`` bytes of requests have passed."""
+        self._set(None, False)
+        self._request_limit = after
+
     def silence(self, after: int) -> None:
         """Pass nothing on once ``after`` bytes of answers have passed, and keep connections open; ``silent`` is then set."""
         self._set(after, True)
 
     def _set(self, limit: int | None, falls_silent: bool) -> None:
         self._hang_up()
-        self._limit, self._falls_silent = limit, falls_silent
+        self._limit, self._falls_silent, self._request_limit, self.asked = limit, falls_silent, None, 0
         self.answered.clear()
         self.silent.clear()
 
@@ -74,8 +82,13 @@ class Relay:
 
     def _ask(self, client: socket.socket, server: socket.socket) -> None:
         with contextlib.suppress(OSError):
-            while data := client.recv(1 << 16):
-                server.sendall(data)
+            while data := client.recv(1 << 14):
+                left = len(data) if self._request_limit is None else self._request_limit - self.asked
+                self.asked += min(left, len(data))
+                server.sendall(data[:left])
+                if left < len(data):
+                    _close(client)
+                    break
         _close(server)
 
     def _answer(self, server: socket.socket, client: socket.socket) -> None:

@@ -271,14 +271,21 @@ def ready(replica: Replica) -> None:
 
 
 def alike(zygotes: list[Zygote]) -> list[Look]:
-    """Wait until all replicas hold the same, and return what that is."""
+    """Wait until all replicas hold the same, and return what that is; what stands in their tables follows from their logs."""
 
-    def looks() -> list[Look] | None:
+    def looks() -> list[Look]:
         found = [Look(*zygote.answer(LOOK)) for zygote in zygotes]
-        same = len({look.status["digest"] for look in found}) == 1 and not any(look.status["blobs_missing"] for look in found)
-        return found if same else None
+        states = {(look.status["digest"], len(look.log), look.status["blobs_missing"]) for look in found}
+        assert len(states) == 1 and found[0].status["blobs_missing"] == 0, states
+        return found
 
-    return eventually(looks, timeout=60)  # type: ignore[return-value]
+    try:
+        found = eventually(looks, timeout=60)
+    finally:
+        verified = [zygote.report("sync_verify") for zygote in zygotes]
+        wrong = [outcome.stderr[-1500:] for outcome in verified if outcome.code]
+        assert wrong == []
+    return found
 
 
 def all_is_there(witness: Witness, killers: list[Killer], looks: list[Look], replicas: list[Replica]) -> None:

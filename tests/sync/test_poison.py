@@ -260,6 +260,18 @@ def test_what_ends_the_process_is_quarantined_after_the_second_crash_with_it_alo
     assert not list((tmp_path / "data" / "applying").glob("*-*"))
 
 
+def test_what_is_applied_after_others_because_it_is_suspected_takes_nothing_back(one):
+    """A later write has overwritten it already when its turn comes: it is no head, as if it had been applied in its order."""
+    first = one.make(title(TOKENS[0], "first"))
+    second = one.make(title(TOKENS[0], "second", over=(0,)), refs=[first.dot])
+    suspects.folder().mkdir(exist_ok=True)
+    (suspects.folder() / "1-left").write_bytes(2 * first.dot)  # by a process that was killed
+    arrive(first, second)
+    assert shown() == {TOKENS[0]: "second"}
+    assert status.status()["conflicts"] == 0
+    assert_rows_follow_from_log()
+
+
 def test_a_process_that_ended_while_it_applied_accuses_nobody_who_was_not_alone(one, tmp_path):
     """A replica that somebody kills again and again quarantines nothing, as long as it gets on."""
     made = [one.make(title(token, "x")) for token in TOKENS]
