@@ -39,6 +39,7 @@ from sync.registry import FieldSpec, ModelSpec, spec_of
 from sync.values import Values
 
 CHUNK = 50  # rows whose values are in memory at once
+CHUNK_COUNTED = 500  # the same where all rows are looked at and nobody waits for the first
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +156,14 @@ def find(model: str, token: str, field: str | None) -> Conflict | None:
 
 def count() -> int:
     """Return how many conflicts there are."""
-    return sum(len(found) for _, found in _search(Register.objects.filter(Q(siblings=True) | Q(undecided=True))))
+    query = Register.objects.filter(Q(siblings=True) | Q(undecided=True))
+    return sum(len(found) for _, found in _search(query, CHUNK_COUNTED))
 
 
-def _search(query: Any) -> Iterator[tuple[Values, list[Open]]]:
+def _search(query: Any, size: int = CHUNK) -> Iterator[tuple[Values, list[Open]]]:
     """Yield what is open, in chunks, each with the values at hand."""
-    rows = query.order_by("key").values_list("model", "token", "state", "undecided").iterator(CHUNK)
-    while chunk := list(islice(rows, CHUNK)):
+    rows = query.order_by("key").values_list("model", "token", "state", "undecided").iterator(size)
+    while chunk := list(islice(rows, size)):
         values, candidates = Values(), list[Open]()
         for label, token, state, undecided in chunk:
             model = spec_of(label)
@@ -194,8 +196,12 @@ def _prefetch(values: Values, candidates: Sequence[Open]) -> None:
 def _differs(values: Values, found: Open) -> bool:
     """Whether the heads say different things and do not merge."""
     assert found.field is not None
+    before = values.asked_in_vain
     said = {repr(merging.said(values, found.key, str(found.name), dot)) for dot in found.latest(values)}
-    return len(said) > 1 and merging.merged(values, found.key, found.field, found.element, found.heads) is None
+    if len(said) == 1 or merging.merged(values, found.key, found.field, found.element, found.heads) is not None:
+        return False
+    # Of a text, what was dropped here may be all that a merge lacks; the row waits for it, and nobody is asked before.
+    return not found.field.is_text(found.element) or values.asked_in_vain == before
 
 
 # -- for people -------------------------------------------------------------------------------------------------------------------

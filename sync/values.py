@@ -100,7 +100,8 @@ class Values:
 
     def read_orders(self, dots: Iterable[bytes]) -> None:
         """Read from the log where ``dots`` stand in the order of heads, and whether they count."""
-        entries = log.known([dot for dot in dots if dot not in self._orders])
+        wanted = [dot for dot in dots if dot not in self._orders]
+        entries = log.known(wanted) if wanted else {}
         if not entries:
             return
         self._applied.update(dot for dot, entry in entries.items() if entry.state == Entry.State.APPLIED)

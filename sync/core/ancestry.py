@@ -31,6 +31,8 @@ def common_ancestors(
         if flags[dot] == everyone:
             found.append(dot)
             flags[dot] |= stale
+            if all(flags[other] & stale for _, other in queue):
+                break  # nothing is left that might be below it
         for parent in parents(dot):
             if parent not in flags:
                 if order(parent) >= place or len(flags) >= limit:
