@@ -174,6 +174,8 @@ def _search(query: Any, size: int = CHUNK) -> Iterator[tuple[Values, list[Open]]
 
 
 def _candidates(key: RowKey, row: Row, model: ModelSpec, undecided: bool) -> Iterator[Open]:
+    if model.immutable:
+        return  # it shows what its maker wrote, and is not deleted, whatever others say
     if undecided:
         yield Open(key, row, model)
     for name in row.siblings():

@@ -114,8 +114,8 @@ def _raise(key: RowKey, slot: Slot, changeset: Changeset) -> None:
 def _search(looked_at: int) -> Iterator[Decision]:
     numbers = Entry.objects.filter(state=Entry.State.APPLIED).order_by("-position").values_list("dot", flat=True)[:looked_at]
     latest = [bytes(dot) for dot in numbers]
-    for start in range(0, len(latest), 100):
-        dots = latest[start : start + 100]
+    for start in range(0, len(latest), 500):
+        dots = latest[start : start + 500]
         changesets, values, batch = log.changesets(dots), Values(), Batch()
         likely = [changesets[dot] for dot in dots if _is_likely(changesets[dot])]
         batch.load(rows_of(likely))

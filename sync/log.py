@@ -5,7 +5,7 @@ Arrival order is causally closed, since a replica appends what it received in st
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
@@ -92,16 +92,16 @@ def segment(number: int) -> list[Changeset]:
     return wire.parse(frame, wire.unpack(frame)).changesets
 
 
-def changesets(dots: Iterable[bytes]) -> dict[bytes, Changeset]:
-    """Return the changesets ``dots``, read from their segments. Unknown ones are left out."""
+def changesets(dots: Iterable[bytes], read: Callable[[int], Sequence[Changeset]] = segment) -> dict[bytes, Changeset]:
+    """Return the changesets ``dots``, read from their segments by ``read``. Unknown ones are left out."""
     wanted = known(dots)
     found: dict[bytes, Changeset] = {}
     for number in sorted({entry.segment for entry in wanted.values()}):
         with suppress(Segment.DoesNotExist):
-            found.update((c.dot, c) for c in segment(number) if c.dot in wanted)
+            found.update((c.dot, c) for c in read(number) if c.dot in wanted)
     # What is not where it was a moment ago has been packed into another segment meanwhile.
     moved = {dot: entry for dot, entry in known(wanted.keys() - found.keys()).items() if entry != wanted[dot]}
-    return {**found, **(changesets(moved) if moved else {})}
+    return {**found, **(changesets(moved, read) if moved else {})}
 
 
 def scan(state: int | None = Entry.State.APPLIED, scope: str | None = None) -> Iterator[tuple[Known, Changeset]]:

@@ -12,6 +12,7 @@ from sync.models import Chain, Entry
 from sync.registers import RowKey
 
 Order = tuple[Timestamp, str, str, int, bytes]
+SEGMENTS = 3  # of the log that are kept in memory as they were read last
 
 
 class Values:
@@ -19,6 +20,7 @@ class Values:
 
     def __init__(self, at_hand: Iterable[Changeset] = ()) -> None:
         self._changesets: dict[bytes, Changeset] = {changeset.dot: changeset for changeset in at_hand}
+        self._segments: dict[int, list[Changeset]] = {}
         self._orders: dict[bytes, Order] = {}
         self._applied: set[bytes] = set()
         self.absent: set[tuple[bytes, str]] = set()  # dot and digest of each value that was asked for and is not here
@@ -29,7 +31,15 @@ class Values:
         """Read the changesets ``dots`` that are not at hand."""
         wanted = [dot for dot in dots if dot not in self._changesets]
         if wanted:
-            self._changesets.update(log.changesets(wanted))
+            self._changesets.update(log.changesets(wanted, self._segment))
+
+    def _segment(self, number: int) -> list[Changeset]:
+        """Return the changesets of a segment. The last few are kept: ancestors, read one by one, mostly stand in the same."""
+        if number not in self._segments:
+            while len(self._segments) >= SEGMENTS:
+                self._segments.pop(next(iter(self._segments)))
+            self._segments[number] = log.segment(number)
+        return self._segments[number]
 
     def changeset(self, dot: bytes) -> Changeset | None:
         """Return the changeset; None where it is not held."""

@@ -10,7 +10,7 @@ from django.apps import apps
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
 
-from content.models import Block, Page, Section
+from content.models import Block, Page, Publication, Section
 from sync import conflicts, log, pending, resolving, status
 from sync.core.changeset import Op, Write
 from sync.core.errors import StaleError
@@ -21,7 +21,7 @@ from tests.sync.origins import Origin, arrive, assert_rows_follow_from_log, forg
 pytestmark = pytest.mark.django_db(transaction=True)
 
 TOKEN, OTHER, HOME = [f"EDGE0{n}-LON-43AX-7K2M9QX{n}-221126143015" for n in range(1, 4)]
-SECTION, PAGE, BLOCK = "content.section", "content.page", "content.block"
+SECTION, PAGE, BLOCK, PUBLICATION = (f"content.{name}" for name in ("section", "page", "block", "publication"))
 
 
 @pytest.fixture(autouse=True)
@@ -119,6 +119,15 @@ def test_times_sets_and_what_is_not_known_here_are_no_conflict(one, two):
         arrive(origin.made[-1])
     assert Page.objects.get().tags == ["river", "tide"]
     assert list(conflicts.conflicts()) == []
+
+
+def test_what_others_say_of_what_is_made_once_is_no_conflict(one, two):
+    """A publication shows what its maker wrote and is not deleted: there is nothing to decide."""
+    values = {"page_id": OTHER, "section_id": HOME, "slug": "s", "title": "T", "data": {}, "made": "2026-11-22T00:00:00+00:00"}
+    made = one.make(written(PUBLICATION, TOKEN, date="2026-11-22T00:00:00+00:00", author="", **values), ms=1000)
+    arrive(made, two.make(title(TOKEN, "Rogue", model=PUBLICATION), deleted(PUBLICATION, TOKEN, 0), refs=[made.dot], ms=2000))
+    assert Publication.objects.get().title == "T"
+    assert conflicts.count() == 0
 
 
 def test_two_edges_that_add_one_tag_leave_one_tag_which_one_removal_takes_away(one, two):

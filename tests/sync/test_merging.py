@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from content.models import Block, Page, Section
-from sync import conflicts, registers
+from sync import conflicts, log, registers
 from sync.core.changeset import Op, Write
 from sync.models import Register
 from sync.registers import RowKey
@@ -301,6 +301,19 @@ def test_a_form_carries_the_head_that_took_the_page_down(one, two):
     down = one.make(points(None, [0]), refs=[base.dot], ms=2000)
     arrive(base, down, two.make(points("PUB2", [0]), refs=[base.dot], ms=3000))
     assert carried("publication_id", "content.page") == [down.dot]
+
+
+def test_a_long_way_to_the_base_reads_each_segment_once(one, two, monkeypatch):
+    """Eighty saves of one author beside one of another: the ancestors stand together, and are not read one by one."""
+    made = [one.make(describes("a b c"), ms=1000)]
+    for number in range(80):
+        made.append(one.make(describes(f"a{number} b c", [0]), refs=[made[-1].dot], ms=2000 + number))
+    arrive(*made)
+    read, real = [], log.segment
+    monkeypatch.setattr(log, "segment", lambda number: read.append(number) or real(number))
+    arrive(two.make(describes("a b 3", [0]), refs=[made[0].dot], ms=9000))
+    assert shown() == "a79 b 3"
+    assert len(read) <= 3
 
 
 # --- any history -----------------------------------------------------------------------------------------------------------------
