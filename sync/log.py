@@ -92,13 +92,13 @@ def segment(number: int) -> list[Changeset]:
     return wire.parse(frame, wire.unpack(frame)).changesets
 
 
-def changesets(dots: Iterable[bytes], read: Callable[[int], Sequence[Changeset]] = segment) -> dict[bytes, Changeset]:
-    """Return the changesets ``dots``, read from their segments by ``read``. Unknown ones are left out."""
+def changesets(dots: Iterable[bytes], read: Callable[[int], Sequence[Changeset]] | None = None) -> dict[bytes, Changeset]:
+    """Return the changesets ``dots``, read from their segments, by ``read`` if given. Unknown ones are left out."""
     wanted = known(dots)
     found: dict[bytes, Changeset] = {}
     for number in sorted({entry.segment for entry in wanted.values()}):
         with suppress(Segment.DoesNotExist):
-            found.update((c.dot, c) for c in read(number) if c.dot in wanted)
+            found.update((c.dot, c) for c in (read or segment)(number) if c.dot in wanted)
     # What is not where it was a moment ago has been packed into another segment meanwhile.
     moved = {dot: entry for dot, entry in known(wanted.keys() - found.keys()).items() if entry != wanted[dot]}
     return {**found, **(changesets(moved, read) if moved else {})}
