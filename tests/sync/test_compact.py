@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import transaction
+from django.db import connection, transaction
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -252,6 +252,17 @@ def test_many_small_segments_become_few(one, as_edge):
     assert list(Segment.objects.values_list("pk", flat=True)) == segments
 
 
+def test_small_segments_are_packed_also_where_nothing_is_dropped(one, as_edge):
+    """Short values stay in heads; their changesets need no segment each."""
+    for number in range(20):
+        receive([framed(one.make(summary(TOKENS[0], f"short {number}")))])
+    as_edge()
+    before = everything()
+    report = compact.compact()
+    assert (report.values_dropped, report.segments_after) == (0, 1)
+    assert everything() == before
+
+
 def test_a_transaction_of_compaction_is_bounded(one, as_edge, monkeypatch):
     """A log of many changesets is worked off in parts; the result is that of one."""
     monkeypatch.setattr(compact, "CHUNK", 10)
@@ -262,6 +273,43 @@ def test_a_transaction_of_compaction_is_bounded(one, as_edge, monkeypatch):
     done: list[int] = []
     assert compact.compact(done.append).values_dropped == 44
     assert len(done) >= 4 and done == sorted(done)
+
+
+class KilledError(BaseException):
+    """The process is gone."""
+
+
+def test_killed_at_any_statement_nothing_is_lost_and_the_next_run_goes_on(one, as_edge, monkeypatch):
+    """After each kill, later and later in the work, everything is what it was; in the end everything is dropped."""
+    monkeypatch.setattr(compact, "CHUNK", 10)
+    made = edits(one, 35)
+    for changeset in made:
+        receive([framed(changeset)])
+    seen_by_master()
+    as_edge()
+    before = everything()
+
+    def run(left: int) -> bool:
+        def count(execute, sql, params, many, context):
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise KilledError
+            return execute(sql, params, many, context)
+
+        try:
+            with connection.execute_wrapper(count):
+                compact.compact()
+        except KilledError:
+            return False
+        return True
+
+    kills = 0
+    while not run(5 * kills + 1):
+        kills += 1
+        assert everything() == before
+    assert kills >= 10 and [bool(held(changeset)) for changeset in made] == [False] * 34 + [True]
+    assert everything() == before and list(verify()) == []
 
 
 def test_a_stream_that_is_open_meanwhile_brings_everything(one, as_edge):
@@ -280,8 +328,6 @@ def test_a_stream_that_is_open_meanwhile_brings_everything(one, as_edge):
 
 def test_space_is_given_back(one, as_edge):
     """The database is smaller afterwards, where it can give pages back one by one."""
-    from django.db import connection
-
     if connection.vendor != "sqlite":
         pytest.skip("PostgreSQL uses free pages again by itself")
     noise = random.Random(1)

@@ -24,7 +24,7 @@ from sync.repair import repair
 from sync.sweep import Listed
 from sync.verify import verify
 from tests.sync.origins import Origin, arrive, state, title
-from tests.sync.test_receive import KEYS, TOKENS, _replay, histories
+from tests.sync.test_receive import KEYS, TOKENS, _interleaved, _replay, histories
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -58,9 +58,20 @@ def found() -> list[tuple[str, str, str, str | None]]:
 @given(st.data())
 def test_nothing_is_found_where_nobody_tampered(data):
     """Whatever came in whatever order, the tables are what the log says."""
-    made = data.draw(histories())
+    made = _interleaved(data, data.draw(histories()))
     _replay(made, data.draw(st.sets(st.integers(0, len(made)))))
     assert list(verify()) == []
+
+
+def test_what_was_overwritten_before_it_came_is_no_difference(tide):
+    """The registers remember it as gone until it comes, and forget it then, also if it is named again; the log says the same."""
+    one, two = (Origin(f"EDGE0{n}-LON", key=KEYS[n]).trust_here() for n in (1, 2))
+    first = one.make(title(TOKENS[0], "first"))
+    second = two.make(title(TOKENS[0], "second", (0,)), refs=[first.dot])
+    other = one.make(title(TOKENS[0], "other", (0,)), refs=[first.dot])
+    for changeset in (second, first, other):
+        arrive(changeset)
+        assert found() == []
 
 
 def test_a_changed_field_is_named_with_both_values(tide):
