@@ -144,14 +144,17 @@ def release() -> int:
     return count
 
 
+def is_anything_held() -> bool:
+    """Say whether any changeset is held here."""
+    return Entry.objects.filter(state=Entry.State.HELD).exists()
+
+
 def release_overwritten(dots: Iterable[bytes]) -> int:
     """Let count what is held in the chains of ``dots``, where all that it wrote has been overwritten by what counts; return how many.
 
     Such clocks can win nothing any more, and nobody's clock is moved by them. So ends what a clock that ran ahead has written,
     once its replica has repeated it under the right time.
     """
-    if not Entry.objects.filter(state=Entry.State.HELD).exists():
-        return 0
     chains = {entry.chain for entry in log.known(dots).values() if entry.state == Entry.State.HELD}
     return sum(_release_overwritten(chain) for chain in sorted(chains))
 

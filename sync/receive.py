@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from django.db import transaction
 
 from sync import conf, incarnation, local, log, missing, refill, signals, trusting
-from sync.admission import judge, readmit, release, release_overwritten
+from sync.admission import is_anything_held, judge, readmit, release, release_overwritten
 from sync.core import signing
 from sync.core.changeset import ChainKey, Changeset
 from sync.core.clock import Timestamp
@@ -241,7 +241,7 @@ class _Inbox:
             names = {r.changeset.head.name for r in accepted.values() if self._is_closing(r.changeset)}
         if names:
             readmit(names)
-        if not is_trust:
+        if not is_trust and is_anything_held():
             release_overwritten(self._concerned(accepted))
         self._count(accepted, failed)
         stamps = [r.changeset.head.stamp for r in accepted.values() if r.state != Entry.State.HELD]
