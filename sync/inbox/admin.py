@@ -20,7 +20,7 @@ from sync.conflicts import Conflict, Version
 from sync.core.errors import StaleError
 from sync.decisions import Decision, decisions, undo
 from sync.describing import ANYTHING, describer, may_decide
-from sync.inbox.presenting import Card, Side, cards
+from sync.inbox.presenting import Card, cards, side_of
 from sync.models import Register
 from sync.registers import RowKey
 from sync.registry import all_specs, spec_of
@@ -218,7 +218,7 @@ def _told(found: list[Decision]) -> Iterator[dict[str, Any]]:
         model = spec_of(each.model)
         label = describer(each.model).label(model, each.field) if model and each.field else ""
         yield {"decision": each, "label": label, "kind_of_row": model.model._meta.verbose_name if model else each.model,
-               "made": Side(each.made)}  # fmt: skip
+               "made": side_of(model, each.made)}  # fmt: skip
 
 
 def _unknown() -> Iterator[tuple[str, int]]:

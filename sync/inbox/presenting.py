@@ -121,8 +121,7 @@ def _card(
 
     def side(version: Version) -> Side:
         if conflict.kind != "value":
-            what, is_markup = _written(model, version.field)
-            return Side(version, _plain(_text(version.value, None, {}), is_markup), what)
+            return side_of(model, version)
         found = (
             () if conflict.base is None or not version.is_held else differences(base, text(version.value), conflict.is_markup)
         )
@@ -139,6 +138,12 @@ def _card(
         may_decide(user, conflict.model, conflict.field or ANYTHING),
         may_decide(user, conflict.model, None),
     )
+
+
+def side_of(model: ModelSpec | None, version: Version) -> Side:
+    """Return a write to a row of ``model``, or to one of its parts, by itself."""
+    what, is_markup = _written(model, version.field)
+    return Side(version, _plain(_text(version.value, None, {}), is_markup), what)
 
 
 def spaced(paragraph: Iterable[Segment]) -> Sequence[Segment]:
