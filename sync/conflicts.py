@@ -232,8 +232,15 @@ def names_of(keys: Collection[RowKey]) -> dict[RowKey, str]:
     for label in {key.model for key in keys}:
         model = spec_of(label)
         rows = model.model._base_manager.in_bulk([key.token for key in keys if key.model == label]) if model else {}
-        names.update((RowKey(label, token), str(row)) for token, row in rows.items())
+        names.update((RowKey(label, token), _name(row)) for token, row in rows.items())
     return names
+
+
+def _name(row: Any) -> str:
+    try:
+        return str(row)
+    except Exception:  # what a peer has sent must not hide all other conflicts
+        return str(row.pk)
 
 
 def _of_values(values: Values, each: Open, name: str) -> Conflict:

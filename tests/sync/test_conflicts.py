@@ -107,6 +107,16 @@ def test_differences_of_a_version_are_marked(disputed):
     ]
 
 
+def test_a_row_that_cannot_be_named_hides_no_conflict(disputed, monkeypatch):
+    """It is called by its token."""
+
+    def fail(section):
+        raise TypeError("no title")
+
+    monkeypatch.setattr(Section, "__str__", fail)
+    assert the_conflict().row == TOKEN
+
+
 def test_times_sets_and_what_is_not_known_here_are_no_conflict(one, two):
     """A last change, a tag that two add, one that one adds and another takes out, a field and a model of a newer release."""
     for origin, value in ((one, "2026-01-01T00:00:00+00:00"), (two, "2026-01-02T00:00:00+00:00")):
