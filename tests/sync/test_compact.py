@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from http.server import ThreadingHTTPServer
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -27,7 +29,9 @@ from sync import (
     registers,
     space,
     status,
+    sweep,
 )
+from sync.client import Peer
 from sync.core.changeset import Changeset, Op, Write
 from sync.core.errors import NotAllowedError
 from sync.core.policy import Party, Role
@@ -36,6 +40,7 @@ from sync.receive import receive
 from sync.verify import verify
 from tests.sync.origins import Origin, arrive, forget_everything, framed, state
 from tests.sync.test_receive import KEYS, TOKENS, histories
+from tests.sync.test_verify import OldRelease
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -453,6 +458,22 @@ def test_one_exchange_asks_for_a_bounded_number_of_values_and_every_one_in_turn(
     asked = [missing.some_pairs(2) for _ in range(60)]
     assert {len(pairs) for pairs in asked} == {2}
     assert {pair for pairs in asked for pair in pairs} == set(missing.all_pairs())
+
+
+def test_a_peer_of_an_older_release_hands_out_no_values_and_is_no_trouble(one):
+    """It has no such address; the value is asked of the next peer."""
+    (made,) = edits(one, 1)
+    arrive(stripped(made))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), OldRelease)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        listed = sweep.Listed(MASTER, f"http://127.0.0.1:{server.server_port}", "", Party(Role.MASTER))
+        result = sweep.Result(MASTER)
+        sweep._Exchange(listed, Peer(MASTER, listed.url), result, None).fetch_values(missing.some_pairs())
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert result.ok and missing.count() == 1
 
 
 def test_values_are_handed_out_only_to_those_who_may_hold_their_changesets(one):

@@ -23,7 +23,7 @@ class Command(ReportingCommand):
         me = report["replica"]
         yield f"{me['name']} ({me['role']}{' of ' + me['farm'] if me['farm'] else ''}) at {me['url']}, origin {me['origin']}"
         yield f"digest {report['digest']}"
-        counts = ("only_here", "conflicts", "deferred", "held", "quarantined", "orphans", "blobs_missing")
+        counts = ("only_here", "conflicts", "deferred", "held", "quarantined", "orphans", "blobs_missing", "values_missing")
         yield ", ".join(f"{name.replace('_', ' ')} {report[name]}" for name in counts)
         for group in report["waiting"]:
             yield f"  {group['state']} {group['count']}: {group['reason']}, first {group['first']}"
