@@ -20,7 +20,7 @@ class SyncConfig(AppConfig):
 
 def after_migrate(**_: Any) -> None:
     """Make what a replica needs once: its key pair and its incarnation; and show what an upgrade has made showable."""
-    from sync import incarnation, keys, local, rebuild, replay
+    from sync import incarnation, keys, local, rebuild, replay, upgrades
     from sync.models import Claim
 
     keys.ensure()
@@ -29,4 +29,5 @@ def after_migrate(**_: Any) -> None:
         incarnation.ensure()
         if Claim.objects.filter(name="").exists():  # noted by a release that did not give out names
             rebuild.claim_all()
+        upgrades.adopt()
         replay.after_upgrade()

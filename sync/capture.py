@@ -24,7 +24,7 @@ def touch(using: str, model: ModelSpec, tokens: Iterable[str] | None = None, que
     """
     held = pending.of(using)
     local.take_turn()  # each time: rolling back to a savepoint gives back the turn that was taken after it
-    rows = {row["token"]: row for row in query.values("token", *model.names)} if query is not None else {}
+    rows = {row["token"]: row for row in model.read(query)} if query is not None else {}
     fresh: dict[Place, Values | None] = {(model.model, token): rows.get(token) for token in [*(tokens or ()), *rows]}
     new = [place for place in fresh if place not in held.before]
     held.before.update((place, fresh[place]) for place in new)
@@ -49,5 +49,5 @@ def current_values(using: str, places: Iterable[Place]) -> dict[Place, Values]:
         assert declared is not None
         for start in range(0, len(tokens), CHUNK):
             query = model._base_manager.using(using).filter(pk__in=tokens[start : start + CHUNK])
-            found.update(((model, row["token"]), row) for row in query.values("token", *declared.names))
+            found.update(((model, row["token"]), row) for row in declared.read(query))
     return found

@@ -15,12 +15,15 @@ from sync.registry import POLICIES, FieldSpec, ModelSpec, all_specs
 @register("sync")
 def models_can_replicate(**_: Any) -> list[CheckMessage]:
     """``sync.E001`` unique columns, ``E002`` enforced references, ``E003`` fields that no two replicas write alike, ``E004`` policies,
-    ``E005`` compositions that run in a circle.
+    ``E005`` compositions that run in a circle, ``E006`` names in ops that two fields have, or that must be those of the attribute.
     """
     return [message for spec in all_specs() for message in _problems(spec)]
 
 
 def _problems(spec: ModelSpec) -> Iterator[CheckMessage]:
+    if wrong := list(_wrong_names(spec)):
+        yield from wrong
+        return
     if _runs_in_a_circle(spec):
         hint = "Two people could make each the part of the other. Use a plain ReferenceField, and sync.orphans.ignored_links."
         yield Error(f"{spec.label}.{spec.composition} makes rows parts of rows of their own model.", hint=hint, id="sync.E005")
@@ -42,6 +45,19 @@ def _problems(spec: ModelSpec) -> Iterator[CheckMessage]:
         yield Error(
             f"{spec.label} has a constraint or link that cannot replicate.", hint="Name the through model.", id="sync.E003"
         )
+
+
+def _wrong_names(spec: ModelSpec) -> Iterator[CheckMessage]:
+    declared = getattr(spec.model, "Replication", None)
+    given, local = getattr(declared, "names", {}), getattr(declared, "local", ())
+    columns = [c for c in spec.model._meta.concrete_fields if not c.primary_key and c.name not in local]
+    names = [given.get(column.name, column.attname) for column in columns]
+    if len(set(names)) < len(names) or spec.former & set(names):
+        hint = "Choose a name that no field has, nor ever had."
+        yield Error(f"{spec.label} gives one name in ops to two fields.", hint=hint, id="sync.E006")
+    bound = {getattr(declared, "composition", None), *spec.blobs, *spec.named, *spec.named.values()}
+    for name in given.keys() & bound:
+        yield Error(f"{spec.label}.{name} cannot be renamed.", hint="Make a new field, and write it.", id="sync.E006")
 
 
 def _runs_in_a_circle(spec: ModelSpec) -> bool:

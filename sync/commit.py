@@ -56,7 +56,7 @@ def flush(using: str) -> None:
     held.clear()
     after = capture.current_values(using, before)
     found = [
-        row_change(declared, place[1], before[place], after.get(place), seen.get(place, {}))
+        row_change(declared, place[1], before[place], after.get(place), declared.in_ops(seen.get(place, {})))
         for place in before
         if (declared := spec(place[0])) is not None
     ]

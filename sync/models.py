@@ -25,6 +25,7 @@ class Local(models.Model):
     root_key = models.CharField(max_length=60, blank=True)
     root_url = models.CharField(max_length=300, blank=True)
     sparse = models.BooleanField(default=False, help_text="some values were dropped here, or came without")
+    declared = models.JSONField(default=dict, help_text="the fields of each model when the rows were last brought in line")
 
 
 class Chain(models.Model):

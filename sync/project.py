@@ -58,7 +58,7 @@ def why_not_shown(model: str, state: bytes) -> str:
     known = spec_of(model)
     if known is None:
         return f"unknown_model {model}"
-    unknown = {name.split("/", 1)[0] for name in Row.decode(state).heads} - known.fields.keys()
+    unknown = known.unknown(Row.decode(state).heads)
     return f"unknown_field {model} {min(unknown)}" if unknown else f"not_shown {model}"
 
 
@@ -198,7 +198,7 @@ class _Projector:
             slot.projected, slot.reason = False, _said_of(error)
             return None
         # What a newer release has written into fields that are not known here is shown after the upgrade.
-        unknown = {name.split("/", 1)[0] for name in slot.row.heads} - self.model.fields.keys()
+        unknown = self.model.unknown(slot.row.heads)
         slot.projected, slot.reason = not unknown, f"unknown fields: {', '.join(sorted(unknown))}" if unknown else ""
         return columns
 
@@ -284,7 +284,8 @@ class _Projector:
         return None
 
     def _insert(self, rows: dict[RowKey, list[Column]]) -> None:
-        local = [f for f in self.model.model._meta.concrete_fields if not f.primary_key and f.attname not in self.model.fields]
+        shared = {field.attname for field in self.model.fields.values()}
+        local = [f for f in self.model.model._meta.concrete_fields if not f.primary_key and f.attname not in shared]
         defaults = [(str(f.column), f.get_db_prep_save(f.get_default(), connection)) for f in local]
         names = [name for name, _ in [*next(iter(rows.values())), *defaults]]
         content = [(key.token, *(value for _, value in [*columns, *defaults])) for key, columns in rows.items()]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from datetime import UTC, date, datetime, time
@@ -64,7 +64,7 @@ class FieldSpec:
 
     ``texts``: the elements of a map whose policy is ``text``. ``markup``: those of them that are HTML; None stands for the
     field itself. ``cleaners``: by element, what makes a merged value safe. ``empty_wins``: of several heads, one that says
-    None is shown.
+    None is shown. ``called``: the name in ops, where a release has renamed the field.
     """
 
     field: models.Field[Any, Any]
@@ -74,6 +74,7 @@ class FieldSpec:
     markup: frozenset[str | None] = frozenset()
     cleaners: Mapping[str, Callable[[Any], Any]] = dataclasses.field(default_factory=dict)
     empty_wins: bool = False
+    called: str = ""
 
     def is_text(self, element: str | None) -> bool:
         """Whether the field, or this element of a map, is merged."""
@@ -85,7 +86,12 @@ class FieldSpec:
 
     @property
     def name(self) -> str:
-        """The name in ops: ``section_id`` for a reference."""
+        """The name in ops: ``section_id`` for a reference. It stays for ever, also where the field is renamed."""
+        return self.called or self.field.attname
+
+    @property
+    def attname(self) -> str:
+        """The name of the attribute of an instance."""
         return self.field.attname
 
     @cached_property
@@ -129,7 +135,8 @@ class FieldSpec:
 class ModelSpec:
     """One replicated model. ``fields`` by name in ops; ``composition`` names the reference to what a row is part of.
 
-    ``named``: a field that repeats the claimed name of another row -> the reference to that row.
+    ``named``: a field that repeats the claimed name of another row -> the reference to that row. ``former``: names in ops of
+    fields that this release has no more.
     """
 
     model: type[ReplicatedModel]
@@ -139,6 +146,7 @@ class ModelSpec:
     scope: Scope
     named: Mapping[str, str] = dataclass_field(default_factory=dict)
     immutable: bool = False
+    former: frozenset[str] = frozenset()
 
     @property
     def label(self) -> str:
@@ -159,6 +167,24 @@ class ModelSpec:
     def names(self) -> list[str]:
         """The names of the fields, in order."""
         return list(self.fields)
+
+    @cached_property
+    def renamed(self) -> dict[str, str]:
+        """Attribute name -> name in ops, of the fields of which these differ."""
+        return {field.attname: name for name, field in self.fields.items() if field.attname != name}
+
+    def read(self, query: models.QuerySet[Any]) -> Any:
+        """Return ``query`` as one that yields a dictionary for each row: ``token``, and values by name in ops."""
+        renamed = {name: models.F(attname) for attname, name in self.renamed.items()}
+        return query.values("token", *(name for name in self.fields if name not in renamed), **renamed)
+
+    def in_ops(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Return ``values``, which are by attribute name, by name in ops."""
+        return {self.renamed.get(name, name): value for name, value in values.items()} if self.renamed else values
+
+    def unknown(self, registers: Iterable[str]) -> set[str]:
+        """Return the fields among ``registers`` (``field`` or ``field/element``) that this release does not know, and not of old."""
+        return {name.split("/", 1)[0] for name in registers} - self.fields.keys() - self.former
 
     @cached_property
     def claimers(self) -> dict[str, tuple[str, str | None]]:
@@ -193,11 +219,8 @@ def _build(model: type[ReplicatedModel]) -> ModelSpec:
     declared = getattr(model, "Replication", None)
     local = getattr(declared, "local", ())
     composition = getattr(declared, "composition", None)
-    fields = {
-        column.attname: _field(declared, column)
-        for column in model._meta.concrete_fields
-        if not column.primary_key and column.name not in local
-    }
+    columns = [c for c in model._meta.concrete_fields if not c.primary_key and c.name not in local]
+    fields = {field.name: field for field in (_field(declared, column) for column in columns)}
     return ModelSpec(
         model=model,
         fields=fields,
@@ -206,6 +229,7 @@ def _build(model: type[ReplicatedModel]) -> ModelSpec:
         named={n: model._meta.get_field(ref).attname for n, ref in getattr(declared, "named", {}).items()},  # type: ignore[union-attr]
         scope=_scope(getattr(declared, "scope", None)),
         immutable=getattr(declared, "immutable", False),
+        former=frozenset(getattr(declared, "former", ())),
     )
 
 
@@ -222,6 +246,7 @@ def _field(declared: Any, column: models.Field[Any, Any]) -> FieldSpec:
         markup=frozenset([*_below(markup, prefix), *([None] if column.name in markup else [])]),
         cleaners=_below(cleaners, prefix),
         empty_wins=column.name in getattr(declared, "empty_wins", ()),
+        called=getattr(declared, "names", {}).get(column.name, ""),
     )
 
 

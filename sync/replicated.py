@@ -30,6 +30,8 @@ class ReplicatedModel(models.Model):
     - ``blobs``: names of fields that hold the SHA-256 of a blob, in hex.
     - ``scope``: function from the row's values (field name -> value) to its scope; ``"all"`` by default.
     - ``clean``: field name, or key of a map -> function that makes a received (of a key: a merged) value safe to show.
+    - ``names``: field name -> the name that it had in ops before it was renamed, and keeps there for ever.
+    - ``former``: names in ops of fields that are gone, of which nothing waits for an upgrade.
     - ``immutable``: True for rows that are made once and never altered; saving one again raises TypeError.
 
     An instance remembers the values it was loaded with. ``save`` writes only what differs from them, and says so: what

@@ -205,7 +205,7 @@ def _read(model: ModelSpec, tokens: Sequence[str]) -> Iterator[tuple[str, dict[s
     """Read rows; where one cannot even be read, alone, and the columns that make no sense as they stand in the database."""
     rows = model.model._base_manager.filter(pk__in=tokens)
     try:
-        yield from ((row.pop("token"), row) for row in list(rows.values("token", *model.names)))
+        yield from ((row.pop("token"), row) for row in list(model.read(rows)))
     except UNREADABLE:
         if len(tokens) > 1:
             for token in tokens:
@@ -216,7 +216,7 @@ def _read(model: ModelSpec, tokens: Sequence[str]) -> Iterator[tuple[str, dict[s
 
 def _read_field(model: ModelSpec, token: str, name: str) -> Any:
     try:
-        return model.model._base_manager.filter(pk=token).values_list(name, flat=True).get()
+        return model.model._base_manager.filter(pk=token).values_list(model.fields[name].attname, flat=True).get()
     except UNREADABLE:
         quote = connection.ops.quote_name
         column = quote(str(model.fields[name].field.column))
@@ -239,7 +239,7 @@ def _plain(value: Any) -> Any:
 
 
 def _is_known(model: ModelSpec, slot: Slot) -> bool:
-    return all(name.split("/", 1)[0] in model.fields for name in slot.row.heads)
+    return not model.unknown(slot.row.heads)
 
 
 def _as_json(model: ModelSpec, values: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.db import connection
@@ -64,6 +64,14 @@ def update(table: str, key: str, columns: Sequence[str], rows: Sequence[Sequence
     sets = ", ".join(f"{quote(name)} = %s" for name in columns)
     with connection.cursor() as cursor:
         cursor.executemany(f"UPDATE {quote(table)} SET {sets} WHERE {quote(key)} = %s", rows)  # noqa: S608
+
+
+def set_all(table: str, values: Mapping[str, Any]) -> None:
+    """Set columns of all rows."""
+    quote = connection.ops.quote_name
+    sets = ", ".join(f"{quote(name)} = %s" for name in values)
+    with connection.cursor() as cursor:
+        cursor.execute(f"UPDATE {quote(table)} SET {sets}", list(values.values()))  # noqa: S608
 
 
 def delete_in(table: str, column: str, values: Iterable[Any]) -> None:

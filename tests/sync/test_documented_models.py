@@ -108,3 +108,20 @@ def test_each_check_finds_what_the_page_says(identity: str, field: Any, example:
         wrong = FieldSpec(field, "register", lambda value: value)
     declared = ModelSpec(good.model, {"wrong": wrong}, None, (), good.scope)
     assert [message.id for message in checks._problems(declared)] == [identity]
+
+
+@pytest.mark.parametrize(
+    "declared", [{"names": {"title": "event_id"}}, {"former": ("title",)}, {"names": {"event": "gathering"}}]
+)
+def test_a_name_in_ops_that_two_fields_have_is_found(
+    declared: dict[str, Any], example: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether both are there, or one of them is gone; and one that must be the name of the attribute."""
+    from sync.registry import _build
+
+    with monkeypatch.context() as patch:
+        for name, value in declared.items():
+            patch.setattr(example["Talk"].Replication, name, value, raising=False)
+        found = [message.id for message in checks._problems(_build.__wrapped__(example["Talk"]))]
+    _build.cache_clear()
+    assert found == ["sync.E006"]

@@ -1,0 +1,1 @@
+"""Three releases of one site in one farm."""

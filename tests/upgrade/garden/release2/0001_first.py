@@ -1,0 +1,3 @@
+from tests.upgrade.garden.steps.first import Migration
+
+__all__ = ["Migration"]

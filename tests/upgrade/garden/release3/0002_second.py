@@ -1,0 +1,3 @@
+from tests.upgrade.garden.steps.second import Migration
+
+__all__ = ["Migration"]
