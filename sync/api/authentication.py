@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from dataclasses import dataclass
 from datetime import timedelta
+from threading import Lock
 
 from django.db import DatabaseError, IntegrityError, transaction
 from django.http import HttpRequest
@@ -47,7 +50,8 @@ class PeerAuthentication(BaseAuthentication):
             raise SyncProblem(401, "signature_stale", f"signed at {created}, it is {now} here; sign by this clock", now=now)
         if http.headers.get("sync-audience") != conf.name():
             raise SyncProblem(401, "wrong_audience", f"the request is meant for another replica; this is {conf.name()}")
-        _spend(f"{peer.name} {nonce}", 2 * drift)
+        reads: frozenset[str] = getattr(request.parser_context.get("view"), "reads", frozenset())
+        _spend(f"{peer.name} {nonce}"[:100], 2 * drift, only_reads=http.method in reads)
         http.peer_body = body  # type: ignore[attr-defined]
         return peer, None
 
@@ -116,15 +120,46 @@ def _verified(http: HttpRequest, body: bytes, key: str) -> tuple[int, str]:
         raise SyncProblem(401, "signature_invalid", f"the signature does not belong to this request: {error}") from None
 
 
-def _spend(nonce: str, seconds: int) -> None:
-    """Keep the nonce until its time has passed, shared by all workers."""
+def _spend(nonce: str, seconds: int, only_reads: bool) -> None:
+    """Keep the nonce until its time has passed, shared by all workers.
+
+    Where it cannot be stored, as on a full disk, a request that ``only_reads`` is answered: see docs/decisions/0023.
+    """
     now = timezone.now()
     try:
         with transaction.atomic():
-            Nonce.objects.create(nonce=nonce[:100], expires=now + timedelta(seconds=seconds))
+            Nonce.objects.create(nonce=nonce, expires=now + timedelta(seconds=seconds))
     except IntegrityError:
-        raise SyncProblem(401, "signature_replayed", "this request was sent before; sign each one anew") from None
+        raise _replayed() from None
     except DatabaseError as error:
-        raise SyncProblem(503, "not_writable", f"this replica cannot write just now: {error}") from None
+        if not only_reads:
+            raise SyncProblem(503, "not_writable", f"this replica cannot write just now: {error}") from None
+        if Nonce.objects.filter(nonce=nonce).exists() or not unwritten.spend(nonce, time.monotonic() + seconds):
+            raise _replayed() from None
     if now.microsecond % 50 == 0:
-        Nonce.objects.filter(expires__lt=now).delete()
+        with contextlib.suppress(DatabaseError):
+            Nonce.objects.filter(expires__lt=now).delete()
+
+
+def _replayed() -> SyncProblem:
+    return SyncProblem(401, "signature_replayed", "this request was sent before; sign each one anew")
+
+
+class Unwritten:
+    """Nonces that this process could not store, for as long as they are good."""
+
+    def __init__(self, room: int = 100_000) -> None:
+        self.room, self.expires, self.lock = room, dict[str, float](), Lock()
+
+    def spend(self, nonce: str, expires: float) -> bool:
+        """Keep a nonce; say whether it is new. With no room left nothing is."""
+        with self.lock:
+            if len(self.expires) >= self.room:
+                self.expires = {each: end for each, end in self.expires.items() if end > time.monotonic()}
+            if nonce in self.expires or len(self.expires) >= self.room:
+                return False
+            self.expires[nonce] = expires
+            return True
+
+
+unwritten = Unwritten()

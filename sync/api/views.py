@@ -49,12 +49,16 @@ logger = logging.getLogger(__name__)
 
 
 class PeerView(APIView):
-    """A view for trusted replicas. ``verb``: what the peer does by calling it; None where everybody trusted may."""
+    """A view for trusted replicas. ``verb``: what the peer does by calling it; None where everybody trusted may.
+
+    ``reads``: the methods that change nothing here, and so are answered also where nothing can be written.
+    """
 
     authentication_classes = [PeerAuthentication]
     permission_classes: list[Any] = []
     schema = None
     verb: Verb | None = None
+    reads: frozenset[str] = frozenset()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate, then ask the rule."""
@@ -98,6 +102,8 @@ class PeerView(APIView):
 class HelloView(PeerView):
     """Who is here, and whether there is anything to exchange."""
 
+    reads = frozenset({"GET"})
+
     def get(self, request: Request) -> Response:
         """Answer with identity, clock and the summary of what both may hold; the peer may give its own as ``summary``."""
         me = trusting.me()
@@ -133,6 +139,8 @@ class HelloView(PeerView):
 class TipsView(PeerView):
     """Which changesets are here, by the ends of their chains."""
 
+    reads = frozenset({"GET"})
+
     def get(self, request: Request) -> Response:
         """Answer with the tips of what both may hold, and the digests of blobs that have not come yet."""
         me, peer = trusting.me(), self.peer(request).party
@@ -148,6 +156,8 @@ class TipsView(PeerView):
 
 class PullView(PeerView):
     """The peer fetches what it lacks."""
+
+    reads = frozenset({"POST"})
 
     verb = Verb.PULL
 
@@ -206,6 +216,8 @@ class PushView(PeerView):
 class ValuesView(PeerView):
     """Values that travelled without their changesets: fetched by digest, or handed over where they are wanted."""
 
+    reads = frozenset({"POST"})
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Fetching is pulling, handing over is pushing."""
         self.verb = Verb.PUSH if request.method == "PUT" else Verb.PULL
@@ -243,6 +255,8 @@ def _bounded(texts: Iterator[bytes], size: int) -> Iterator[bytes]:
 class VerifyView(PeerView):
     """The peer compares what it holds with what is here: sums over ranges of rows, then single rows."""
 
+    reads = frozenset({"POST"})
+
     verb = Verb.PULL
 
     def post(self, request: Request) -> Response:
@@ -261,6 +275,8 @@ class VerifyView(PeerView):
 
 class BlobView(PeerView):
     """One blob: fetched in pieces by its digest, or handed over in pieces where it is wanted."""
+
+    reads = frozenset({"GET"})
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Fetching is pulling, handing over is pushing."""

@@ -1,0 +1,148 @@
+"""A captured request is good for nothing: not again, and not while nothing can be written either, but for what only reads."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+from django.test import Client
+from django.utils import timezone
+
+from sync import conf, http_signatures
+from sync.api.authentication import Unwritten
+from sync.core import wire
+from sync.core.policy import Role
+from sync.models import Nonce
+from tests.sync.origins import Origin, arrive, framed, title
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+TOKEN = "NODE01-LON-43AX-7K2M9QX1-221126143015"
+
+
+class Peer:
+    """A replica that sends signed requests; what it sent can be sent again."""
+
+    def __init__(self, origin: Origin) -> None:
+        self.origin = origin
+
+    def signed(self, method: str, path: str, body: bytes = b"", audience: str = "") -> dict[str, Any]:
+        """Return a request as somebody on the way could capture it."""
+        message = http_signatures.Message(
+            method, f"http://{conf.name().lower()}/sync/v1/{path}", {"content-type": "application/json"}
+        )
+        whom = audience or conf.name()
+        http_signatures.sign(message, body, key=self.origin.key, replica=self.origin.name, audience=whom, now=int(time.time()))
+        headers = {name: value for name, value in message.headers.items() if name.lower() != "content-type"}
+        return {
+            "method": method,
+            "path": f"/sync/v1/{path}",
+            "data": body,
+            "content_type": "application/json",
+            "CONTENT_TYPE": "application/json",
+            "headers": headers,
+        }
+
+    @staticmethod
+    def send(request: dict[str, Any]) -> Any:
+        """Send a request, for the first time or again."""
+        return Client().generic(**request)
+
+
+@pytest.fixture
+def peer() -> Peer:
+    """A node, which may do all that it asks for here."""
+    return Peer(Origin("NODE01-LON", Role.NODE).trust_here())
+
+
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """SQLite says that the disk is full, as it does where it cannot make the file larger."""
+    if connection.vendor != "sqlite":
+        pytest.skip("SQLite can be told how large its file may become")
+    with connection.cursor() as cursor:
+        pages = cursor.execute("PRAGMA page_count").fetchone()[0]
+        cursor.execute(f"PRAGMA max_page_count = {pages}")
+        try:
+            for width in (100, 1):  # at last there is no room even in the pages that are there
+                with pytest.raises(OperationalError, match="full"):
+                    for number in range(1_000_000):
+                        Nonce.objects.create(nonce=f"{width}-{number:0{width}}", expires=timezone.now())
+            yield
+        finally:
+            cursor.execute("PRAGMA max_page_count = 1073741823")
+
+
+READS = [("GET", "hello", b""), ("GET", "tips", b""), ("POST", "pull", b'{"have": []}'), ("GET", f"blobs/{'ab' * 32}", b"")]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), READS)
+def test_a_captured_request_is_refused_the_second_time(peer, method, path, body):
+    """Also one that only reads."""
+    request = peer.signed(method, path, body)
+    assert peer.send(request).status_code in (200, 404)
+    assert peer.send(request).json()["code"] == "signature_replayed"
+
+
+def test_a_captured_request_is_refused_at_another_peer(peer):
+    """It names whom it is meant for."""
+    assert peer.send(peer.signed("GET", "tips", audience="MASTER02-LON")).json()["code"] == "wrong_audience"
+
+
+def test_a_captured_request_is_refused_at_another_address(peer):
+    """What was signed for one address is nothing at another."""
+    request = peer.signed("GET", "hello")
+    assert peer.send({**request, "path": "/sync/v1/tips"}).json()["code"] == "signature_invalid"
+
+
+def test_a_replica_with_a_full_disk_can_be_pulled_from(peer, full_disk):
+    """What only it has is fetched from it; that the contact cannot be noted is no reason to refuse."""
+    for method, path, body in READS[:3]:
+        answer = peer.send(peer.signed(method, path, body))
+        assert answer.status_code == 200, answer.content
+    frames = list(wire.frames([b"".join(answer.streaming_content)]))
+    assert frames[-1].last == {"count": sum(len(frame.changesets) for frame in frames)}
+
+
+def test_what_changes_something_is_refused_while_the_disk_is_full(peer, full_disk):
+    """With the code that says so; nothing of it is stored."""
+    frame = framed(peer.origin.make(title(TOKEN, "x"))).raw
+    for method, path, body in (
+        ("POST", "push", frame),
+        ("POST", "wake", b""),
+        ("PUT", f"blobs/{'ab' * 32}?offset=0&total=1", b"x"),
+    ):
+        answer = peer.send(peer.signed(method, path, body))
+        assert (answer.status_code, answer.json()["code"]) == (503, "not_writable"), path
+
+
+def test_a_request_that_was_captured_before_the_disk_was_full_is_refused(peer, request):
+    """Its nonce is stored."""
+    captured = peer.signed("GET", "tips")
+    assert peer.send(captured).status_code == 200
+    request.getfixturevalue("full_disk")
+    assert peer.send(captured).json()["code"] == "signature_replayed"
+
+
+def test_a_request_that_was_captured_while_the_disk_is_full_is_refused_by_the_process_that_took_it(peer, full_disk):
+    """And its answer held nothing that whoever captured it had not seen."""
+    captured = peer.signed("GET", "tips")
+    assert peer.send(captured).status_code == 200
+    assert peer.send(captured).json()["code"] == "signature_replayed"
+
+
+def test_what_is_kept_in_memory_is_bounded_and_forgotten_in_time():
+    """With no room left for a nonce its request is refused, since it could come again."""
+    kept, now = Unwritten(room=2), time.monotonic()
+    assert kept.spend("a", now - 1) and kept.spend("b", now + 60)
+    assert kept.spend("c", now + 60)
+    assert not kept.spend("d", now + 60)
+    assert not kept.spend("b", now + 60)
+
+
+def test_it_takes_in_again_when_there_is_room(peer):
+    """By itself."""
+    assert arrive(peer.origin.make(title(TOKEN, "x"))).applied == 1
