@@ -15,6 +15,8 @@ from sync.db import sql
 from sync.models import MissingBlob
 from sync.registry import spec_of
 
+MAX_BYTES = 1 << 30  # of one blob: nobody who names one fills the disk of everybody else
+
 
 def part(digest: str) -> Path:
     """Return where the beginning of a blob is kept."""
@@ -29,11 +31,20 @@ def held(digest: str) -> int:
     return file.stat().st_size if file.exists() else 0
 
 
+def drop(digest: str) -> None:
+    """Forget the beginning of a blob."""
+    part(digest).unlink(missing_ok=True)
+
+
 def add_piece(digest: str, offset: int, piece: bytes, total: int) -> int:
     """Append ``piece`` where it continues what is here; return how many bytes are here now.
 
     A piece that does not continue is left aside. Raises BlobError where the whole is not what the digest names; it is then dropped.
     """
+    if not offset + len(piece) <= total <= MAX_BYTES:
+        raise blobs.BlobError(
+            f"the blob {digest} comes with {total} bytes in all; at most {MAX_BYTES} are taken, and no more than that"
+        )
     file = part(digest)
     with file.open("ab") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)  # to the end, so that of two who bring the last piece one finishes

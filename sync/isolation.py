@@ -24,24 +24,25 @@ FAILED = "apply_failed"
 CRASHED = f"{FAILED}: the process ended each time that this was applied"
 
 
-def apply_each(changesets: Iterable[Changeset]) -> dict[bytes, str]:
+def apply_each(changesets: Iterable[Changeset], crashes: int = suspects.CRASHES) -> dict[bytes, str]:
     """Apply ``changesets``, which are in the log already, in a transaction; return those that could not be, with the reason.
 
-    Those are quarantined. Raises what is no changeset's fault: a full disk, a lost connection.
+    Those are quarantined, without a try where one was alone at hand in ``crashes`` of the process. Raises what is no changeset's
+    fault: a full disk, a lost connection.
     """
     found = list(changesets)
     suspected = suspects.crashes()
     doubtful = [changeset for changeset in found if changeset.dot in suspected]
     failed: dict[bytes, str] = {}
     for changeset in doubtful:
-        if suspected[changeset.dot] >= suspects.CRASHES:
+        if suspected[changeset.dot] >= crashes:
             _quarantine(changeset, CRASHED, failed)
     _apply([changeset for changeset in found if changeset.dot not in suspected], failed)
     for changeset in doubtful:
         if changeset.dot not in failed:
             _apply([changeset], failed)
-    if doubtful:
-        done = {changeset.dot for changeset in doubtful}
+    done = {changeset.dot for changeset in doubtful if failed.get(changeset.dot) != CRASHED}
+    if done:
         transaction.on_commit(lambda: suspects.clear(done))
     # Others may have taken it for applied, and forgotten that they had overwritten it: what failed, and what came after them.
     late = {changeset.dot for changeset in doubtful} | failed.keys()

@@ -48,6 +48,19 @@ def after_upgrade() -> None:
         pass
 
 
+def retry_crashed() -> None:
+    """Try once more what was at hand when the process ended, in a transaction: somebody may just have killed it at that moment."""
+    crashed = Entry.objects.filter(state=Entry.State.QUARANTINED, reason=isolation.CRASHED)
+    positions = list(crashed.order_by("position").values_list("position", flat=True))
+    if not positions:
+        return
+    tally = suspects.crashes()
+    for entry, changeset in log.at(positions):
+        if tally.get(entry.dot, suspects.LAST) < suspects.LAST:
+            Entry.objects.filter(pk=entry.position).update(state=Entry.State.APPLIED, reason="")
+            isolation.apply_each([changeset], crashes=suspects.LAST)
+
+
 def _row(model: str, token: str, reason: str) -> Item:
     return {"model": model, "token": token, "result": "deferred" if reason else "shown", "reason": reason}
 

@@ -2,7 +2,8 @@
 
 While changesets are applied, a file under ``EDGECMS_DATA/applying`` names them, locked by the process that applies them. A file
 that nobody locks any more was left by a crash. Of many that were at hand nobody knows which it was: next time they are applied
-one by one, each with a file of its own. Whatever was alone at hand in two crashes is not tried a third time.
+one by one, each with a file of its own. Whatever was alone at hand in two crashes is quarantined. It is tried twice more, at the
+next sweeps, since somebody may just have killed the process at that moment; then only when an operator says so.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from typing import BinaryIO
 from sync import conf
 from sync.core.changeset import DOT_BYTES
 
-CRASHES = 2  # alone at hand, after which a changeset is not tried again
+CRASHES = 2  # alone at hand, after which a changeset is quarantined
+LAST = 4  # after which it is not tried again at each sweep either: somebody who kills processes does not hit it four times
 TALLY = "suspects.json"
 
 

@@ -27,6 +27,7 @@ from sync import (
     log,
     missing,
     refill,
+    replay,
     storage,
     trusting,
 )
@@ -177,6 +178,7 @@ def prepare() -> None:
         local.take_turn()
         incarnation.ensure()
         admission.release()
+        replay.retry_crashed()
 
 
 def fetch(pairs: Sequence[missing.Pair]) -> None:
@@ -445,6 +447,15 @@ class _Exchange:
             MissingBlob.objects.filter(digest=digest).delete()
             return
         offset = incoming.held(digest)
+        try:
+            self._continue_blob(digest, offset)
+        except PeerRefusedError as error:
+            if not offset or error.code != MalformedError.code:
+                raise
+            incoming.drop(digest)  # somebody has handed over more than the whole has: begin again
+            self._continue_blob(digest, 0)
+
+    def _continue_blob(self, digest: str, offset: int) -> None:
         with self.client.send("GET", f"blobs/{digest}?offset={offset}") as response:
             total = int(response.headers.get("sync-blob-size", "0"))
             for chunk in _in_pieces(self.client.chunks(response)):

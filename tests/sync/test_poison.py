@@ -18,7 +18,7 @@ from django.db import OperationalError, transaction
 from content.models import Section
 from sync import fold, rebuild, receive, replay, signals, status, suspects
 from sync.core import bounds
-from sync.core.changeset import Op, Write
+from sync.core.changeset import Changeset, Op, Write
 from sync.core.errors import TooLargeError
 from sync.core.register import Row
 from sync.models import Entry
@@ -167,6 +167,26 @@ def test_what_cannot_even_be_folded_is_quarantined_and_applied_by_a_replay(one, 
     assert_rows_follow_from_log()
 
 
+def test_what_overwrote_a_changeset_that_could_not_be_folded_still_does_after_a_replay(one, monkeypatch, capsys):
+    """Though it was applied before anybody knew that the other could not be."""
+    two = Origin("EDGE02-LON").trust_here()
+    poison = one.make(title(TOKENS[2], "poison"))
+    after = two.make(title(TOKENS[2], "later", over=(0,)), refs=[poison.dot])
+
+    def broken(batch: Any, changeset: Any, only: Any = None) -> None:
+        if changeset.dot == poison.dot:
+            raise OverflowError("no register takes this")
+        fold.fold(batch, changeset, only)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rebuild, "fold", broken)
+        assert arrive(after, poison).quarantined == 1
+    assert replayed(capsys)["applied"] == 1
+    assert shown() == {TOKENS[2]: "later"}
+    assert status.status()["conflicts"] == 0
+    assert_rows_follow_from_log()
+
+
 def test_what_could_not_be_folded_is_tried_again_after_an_upgrade(one, monkeypatch):
     """``migrate`` does what ``sync_replay`` does for what another release may know better."""
     with monkeypatch.context() as patch:
@@ -270,6 +290,27 @@ def test_what_is_applied_after_others_because_it_is_suspected_takes_nothing_back
     assert shown() == {TOKENS[0]: "second"}
     assert status.status()["conflicts"] == 0
     assert_rows_follow_from_log()
+
+
+def test_what_somebody_killed_twice_at_the_same_moment_counts_after_the_next_sweep(one, tmp_path):
+    """And what ends the process by itself ends it twice more, and then waits for an operator."""
+    innocent, guilty = one.make(title(TOKENS[0], "x")), one.make(title(TOKENS[1], "y"))
+    suspects.folder().mkdir(exist_ok=True)
+
+    def crash(changeset: Changeset) -> None:
+        (suspects.folder() / "999-crash").write_bytes(changeset.dot)
+        suspects.crashes()
+
+    for changeset in (innocent, guilty, innocent, guilty):
+        crash(changeset)
+    assert arrive(innocent, guilty).quarantined == 2
+    crash(guilty), crash(guilty)
+    with transaction.atomic():
+        replay.retry_crashed()
+    assert shown() == {TOKENS[0]: "x"}
+    assert reasons("quarantined") == {"apply_failed": 1}
+    assert list(suspects.crashes().values()) == [suspects.LAST]
+    suspects.clear([guilty.dot])
 
 
 def test_a_process_that_ended_while_it_applied_accuses_nobody_who_was_not_alone(one, tmp_path):
