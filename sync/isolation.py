@@ -7,6 +7,7 @@ named with the reason, and tried again by ``sync_replay`` and after an upgrade.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from django.db import transaction
@@ -37,34 +38,37 @@ def apply_each(changesets: Iterable[Changeset], crashes: int = suspects.CRASHES)
     for changeset in doubtful:
         if suspected[changeset.dot] >= crashes:
             _quarantine(changeset, CRASHED, failed)
-    _apply([changeset for changeset in found if changeset.dot not in suspected], failed)
+    is_in_order = _apply([changeset for changeset in found if changeset.dot not in suspected], failed)
     for changeset in doubtful:
         if changeset.dot not in failed:
             _apply([changeset], failed)
     done = {changeset.dot for changeset in doubtful if failed.get(changeset.dot) != CRASHED}
     if done:
         transaction.on_commit(lambda: suspects.clear(done))
-    # Others may have taken it for applied, and forgotten that they had overwritten it: what failed, and what came after them.
+    # Others may have taken for applied, and so forgotten that they had overwritten it, what failed or was applied after them.
     late = {changeset.dot for changeset in doubtful} | failed.keys()
-    refold({row for changeset in found if changeset.dot in late for row in rows_of([changeset])})
+    rows = {row for changeset in found if changeset.dot in late for row in rows_of([changeset])}
+    if not is_in_order:
+        touched = Counter(row for changeset in found for row in rows_of([changeset]))
+        rows |= {row for row, count in touched.items() if count > 1}
+    refold(rows)
     return failed
 
 
-def _apply(part: Sequence[Changeset], failed: dict[bytes, str]) -> None:
-    """Apply ``part`` at once; where that raises, in halves, down to the one that does."""
-    if not part:
-        return
-    error = _attempt(part)
+def _apply(part: Sequence[Changeset], failed: dict[bytes, str]) -> bool:
+    """Apply ``part`` at once, and say so; where that raises, in halves, down to the one that does."""
+    error = _attempt(part) if part else None
     if error is None:
-        return
+        return True
     if len(part) > 1:
         _apply(part[: len(part) // 2], failed)
         _apply(part[len(part) // 2 :], failed)
-        return
+        return False
     logger.warning("the changeset %s cannot be shown as it is", part[0].dot.hex(), exc_info=error)
     error = _attempt(part, row_by_row=True)
     if error is not None:
         _quarantine(part[0], f"{FAILED}: {type(error).__name__}: {error}", failed)
+    return False
 
 
 def _quarantine(changeset: Changeset, reason: str, failed: dict[bytes, str]) -> None:

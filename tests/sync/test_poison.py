@@ -125,6 +125,17 @@ def test_a_row_whose_projection_raises_waits_and_all_others_are_shown(one, trap,
     assert_rows_follow_from_log()
 
 
+def test_what_is_applied_in_parts_because_another_raises_is_what_it_is_at_once(one, trap):
+    """Also where a write comes before the one that it overwrites, and they fall into two parts."""
+    two, three = Origin("EDGE02-LON").trust_here(), Origin("EDGE03-LON").trust_here()
+    first = one.make(title(TOKENS[0], "first"))
+    second = two.make(title(TOKENS[0], "second", over=(0,)), refs=[first.dot])
+    arrive(second, *(three.make(title(token, "poison")) for token in TOKENS[2:4]), first)
+    assert shown() == {TOKENS[0]: "second", TOKENS[3]: "poison"}
+    assert status.status()["conflicts"] == 0
+    assert_rows_follow_from_log()
+
+
 def test_a_row_that_still_cannot_be_shown_says_why_in_a_replay(one, trap, capsys):
     """The exception in words, for whoever is to mend it."""
     arrive(one.make(title(TOKENS[2], "poison")), one.make(title(TOKENS[3], "x" * 300)))
