@@ -26,6 +26,16 @@ assets = {token: digest for token, digest in Asset.objects.values_list("token", 
 absent = Asset.objects.count() - len(assets)
 answer = [descriptions, assets, absent, local.state().incarnation, registers.digest()]
 """
+# Enough media that copying them takes a while, in which rows with new ones are written.
+MANY = """
+import io, os
+from content.models import Asset
+from sync import blobs
+for number in range(40):
+    digest, size = blobs.put(io.BytesIO(os.urandom(1 << 20)))
+    Asset.objects.create(title="Large", filename="f.bin", digest=digest, size=size, content_type="application/x")
+answer = None
+"""
 WRITE = "from content.models import Section\nanswer = Section.objects.create(title=title).token"
 KILLS = 8
 
@@ -81,6 +91,7 @@ def acknowledged(log: Path) -> tuple[dict[str, int], dict[str, str]]:
 
 def assert_backups_are_whole(found: Pair, folder: Path) -> None:
     """Make three backups while two processes write; restore each and find in it all that was acknowledged before it began."""
+    found.original.answer(MANY)
     logs = [folder / f"writer-{number}.log" for number in (1, 2)]
     writers = [found.original.start(LINES, WRITER, log=log) for log in logs]
     for log in logs:
