@@ -2,8 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PORT ?= 8000
+SEEDS ?= 500
+START ?= 1
 
-.PHONY: help install run clean test crash check bench docs lock
+.PHONY: help install run clean test crash check bench simulate docs lock
 
 help: ## list the verbs
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -44,6 +46,9 @@ check: .venv/.dev ## lint, types, import contracts, migrations up to date
 bench: .venv/.run ## measure pulling and serving beside their limits and peers; takes many minutes, wants wrk and nginx
 	$(BIN)/python -m bench.pull
 	$(BIN)/python -m bench.pages
+
+simulate: .venv/.run ## simulate whole sites: SEEDS= how many, START= the first; DATABASE_URL= for PostgreSQL
+	$(BIN)/python manage.py sync_simulate --seeds $(SEEDS) --start $(START)
 
 docs: .venv/.dev ## check that the documentation names only what exists, and everything that it must
 	$(BIN)/python -m pytest -q tests/test_docs.py

@@ -34,7 +34,7 @@ def publish(editor: Any) -> None:
         publishing.unpublish(page)
         editor.deed.what.append(f"takes down {page.token}")
     else:
-        publishing.publish(page, author="ada")
+        publishing.publish(page)
         editor.deed.what.append(f"publishes {page.token}")
 
 

@@ -19,7 +19,15 @@ from sync.simulator.script import Step
 from sync.simulator.world import World
 
 # What an exchange may end with when the trusted list, a key or an incarnation is not the same on both sides yet.
-STRANGERS = {"replica_unknown", "replica_revoked", "key_unknown", "needs_operator", "origin_unknown", "previous_missing"}
+STRANGERS = {
+    "replica_unknown",
+    "replica_revoked",
+    "key_unknown",
+    "needs_operator",
+    "origin_unknown",
+    "previous_missing",
+    "bad_signature",
+}
 
 
 def exchange(world: World, replica: Replica, step: Step) -> None:

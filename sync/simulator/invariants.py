@@ -6,18 +6,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.db import transaction
 
-from sync import exchange, registers
+from sync import registers, trusting
 from sync.core.changeset import Changeset
-from sync.core.policy import ALL, TRUST, is_entitled
+from sync.core.policy import ALL, TRUST, Role, is_entitled
 from sync.core.register import Row
-from sync.models import Digest, Entry, Register, Segment
+from sync.core.slug import candidates
+from sync.models import Claim, Digest, Entry, Register, Segment
 from sync.rebuild import rebuild
 from sync.registers import RowKey
 from sync.registry import all_specs, spec_of
 from sync.simulator.ledger import Place, Said, WrongError
-from sync.simulator.replica import Replica
+from sync.simulator.replica import Replica, private_key
 from sync.simulator.world import World, everything
 
 Dots = frozenset[bytes]
@@ -54,7 +57,7 @@ def look(replica: Replica, log: dict[bytes, tuple[int, Changeset]] | None = None
             RowKey(model, token): (scope, Row.decode(bytes(state)), alive, shown)
             for model, token, scope, state, alive, shown in Register.objects.values_list(*columns)
         },
-        {scope: bytes(value) for scope, value in Digest.objects.values_list("scope", "value")},
+        {scope: bytes(value) for scope, value in Digest.objects.values_list("scope", "value") if any(bytes(value))},
         {
             spec.label: {
                 row[0]: tuple(map(repr, row[1:])) for row in spec.model._base_manager.values_list("token", *spec.names)
@@ -108,10 +111,19 @@ def heads_follow_from_the_log(world: World, here: Look) -> Iterator[str]:
         for place, said in world.ledger.writes[dot].items():
             written.setdefault(place, set()).add(dot)
             over.setdefault(place, set()).update(said.over)
+    deletes: dict[RowKey, dict[bytes, Dots]] = {}
+    for dot, changeset in here.applied():
+        refs = changeset.refs()
+        for op in changeset.head.ops:
+            if op.seen is not None:
+                deletes.setdefault(RowKey(op.model, op.token), {})[dot] = frozenset(refs[index] for index in op.seen)
+    for row, (_, state, _, _) in here.registers.items():
+        if state.deletes != deletes.get(row, {}):
+            yield f"{row.token}: deletions {_short(state.deletes)}; from the log {_short(deletes.get(row, {}))}"
     here.heads = {place: frozenset(dots - over[place]) for place, dots in written.items()}
     for (row, key), dots in here.heads.items():
-        state = here.registers.get(row)
-        found = frozenset(state[1].heads.get(key, ())) if state else None
+        kept = here.registers.get(row)
+        found = frozenset(kept[1].heads.get(key, ())) if kept else None
         if found != dots:
             yield f"{row.token} {key}: heads {_short(found)}; from the log {_short(dots)}"
     terms: dict[str, int] = {}
@@ -123,23 +135,39 @@ def heads_follow_from_the_log(world: World, here: Look) -> Iterator[str]:
 
 
 def rows_show_the_registers(world: World, here: Look) -> Iterator[str]:
-    """A row is there exactly where it is alive and known, and shows the greatest head."""
+    """A row is there exactly where it lives: by a write that no deletion has seen, or by what is part of it."""
+    wholes = _wholes(here)
     for row, (_, state, alive, shown) in here.registers.items():
         spec = spec_of(row.model)
         if spec is None:
             if shown or not _is_forged(world, state):
                 yield f"{row.model} is not known after the upgrade, or counts as shown"
             continue
-        deleted: Dots = frozenset().union(*state.deletes.values()) if state.deletes else frozenset()
-        own = any(dot not in deleted for key, dots in state.heads.items() if key not in state.latest for dot in dots)
-        if own and not alive:
-            yield f"{row.token} lives by a write that no deletion has seen, and is not alive"
+        lives = _lives(state) or row in wholes
+        if lives != alive:
+            why = "lives by a write that no deletion has seen, or by its parts, and is not" if lives else "was deleted, and is"
+            yield f"{row.token} {why} alive"
         if not shown and _is_forged(world, state):
             continue  # nonsense that no column takes is kept, counted and not shown
         if alive and not shown:
             yield f"{row.token} is alive and not shown"
         if alive != (row.token in here.rows.get(row.model, {})):
             yield f"{row.token} is {'alive and has no row' if alive else 'dead and has a row'}"
+
+
+def _lives(state: Row) -> bool:
+    deleted: Dots = frozenset().union(*state.deletes.values()) if state.deletes else frozenset()
+    return any(dot not in deleted for key, dots in state.heads.items() if key not in state.latest for dot in dots)
+
+
+def _wholes(here: Look) -> set[RowKey]:
+    """The rows that were written, and of which a row that is shown is a part."""
+    found: set[RowKey] = set()
+    for spec in all_specs():
+        if spec.whole is not None:
+            place = 1 + spec.names.index(str(spec.composition))
+            found |= {RowKey(spec.whole.label, row[place - 1].strip("'")) for row in here.rows[spec.label].values()}
+    return {row for row in found if row in here.registers and here.registers[row][1].deletes}
 
 
 def _is_forged(world: World, state: Row) -> bool:
@@ -200,6 +228,63 @@ def _is_kept(here: Look, writes: dict[Place, Said], dot: bytes, over: dict[Place
             yield f"{name}: {row.token} {key} is a head of a row that is gone, and no deletion had seen it"
 
 
+def signatures_are_good(world: World, here: Look) -> Iterator[str]:
+    """Nothing stands in the log that its origin did not sign."""
+    for dot, (_, changeset) in here.log.items():
+        if dot not in world.ledger.genuine:
+            keys = [private_key(changeset.head.name, number).public_key() for number in range(world.keys + 1)]
+            if not any(_is_signed(key, changeset) for key in keys):
+                yield f"{dot.hex()[:8]} is in the log, and {changeset.head.name} did not sign it"
+            world.ledger.genuine.add(dot)
+
+
+def _is_signed(key: Ed25519PublicKey, changeset: Changeset) -> bool:
+    """Whether the signature is that of ``key``, or the signature of one that follows vouches for it."""
+    try:
+        key.verify(changeset.signature, b"edgecms changeset 1\n" + changeset.id)
+    except InvalidSignature:
+        return False
+    return True
+
+
+def nobody_holds_what_is_not_his(world: World, here: Look) -> Iterator[str]:
+    """An edge holds the submissions of its own farm, and no others."""
+    place = here.replica.place
+    own = {ALL, TRUST, f"farm:{place.farm or place.name}"}
+    for dot, (_, changeset) in here.log.items():
+        if place.role is Role.EDGE and changeset.head.scope not in own:
+            yield f"{dot.hex()[:8]} of the scope {changeset.head.scope} is none of its business"
+
+
+def roles_are_those_given(world: World, here: Look) -> Iterator[str]:
+    """Nobody has another role than a master gave him."""
+    for item in trusting.listing():
+        given = [place for place in world.script.places if place.name == item["name"]]
+        if given and item["role"] != given[0].role.value:
+            yield f"{item['name']} is {item['role']} now, and was {given[0].role.value}"
+
+
+def names_follow_from_claims(world: World, here: Look) -> Iterator[str]:
+    """Whoever claimed a name first has it for ever; every value ever written leads to one row, by the witness's own reckoning."""
+    owners: dict[tuple[str, str], str] = {}
+    claims = []
+    for dot, changeset in here.applied():
+        for (row, key), said in world.ledger.writes[dot].items():
+            spec = spec_of(row.model)
+            if spec and key in spec.fields and spec.fields[key].policy == "claim" and _is_name(said.value):
+                claims.append((changeset.head.stamp, row.token, said.value, dot, row.model))
+    for _, token, value, _, model in sorted(claims):
+        name = next(n for n in candidates(token, value) if owners.get((model, n), token) == token)
+        owners[model, name] = token
+    found = {(model, name): token for model, name, token in Claim.objects.values_list("model", "name", "token")}
+    if found != owners:
+        yield f"names are not those that follow from all claims: {_differences(found, owners)}"
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 500 and value.isprintable()
+
+
 def equal_logs_give_equal_state(world: World, looks: list[Look]) -> Iterator[str]:
     """Replicas that hold the same changesets of a scope have the same digest of it and the same rows."""
     for one in looks:
@@ -207,7 +292,7 @@ def equal_logs_give_equal_state(world: World, looks: list[Look]) -> Iterator[str
             if one.replica.label >= other.replica.label or one.replica.is_revoked or other.replica.is_revoked:
                 continue
             scopes = _scopes(one, other)
-            yield from _same_log(one, other, scopes)
+            yield from _same_log(world, one, other, scopes)
             for scope in scopes - {TRUST}:
                 if one.digests.get(scope) != other.digests.get(scope):
                     yield f"{one.replica.label} and {other.replica.label} differ in the digest of {scope}"
@@ -225,12 +310,21 @@ def _scopes(one: Look, other: Look) -> set[str]:
     return {scope for scope in found if all(is_entitled(party, scope) for party in parties)}
 
 
-def _same_log(one: Look, other: Look, scopes: set[str]) -> Iterator[str]:
-    mine = {(dot, state) for dot, (state, changeset) in one.log.items() if changeset.head.scope in scopes}
-    theirs = {(dot, state) for dot, (state, changeset) in other.log.items() if changeset.head.scope in scopes}
+def _same_log(world: World, one: Look, other: Look, scopes: set[str]) -> Iterator[str]:
+    mine, theirs = (_judged_alike(world, here, scopes) for here in (one, other))
     if mine != theirs:
         found = sorted((dot.hex()[:8], state) for dot, state in mine ^ theirs)
         yield f"{one.replica.label} and {other.replica.label} do not hold, or judge, alike: {found[:6]}"
+
+
+def _judged_alike(world: World, here: Look, scopes: set[str]) -> set[tuple[bytes, int]]:
+    """What is held, and how it was judged; but for what does not count of those whose key was taken from the list."""
+    found = set()
+    for dot, (state, changeset) in here.log.items():
+        is_out = state == Entry.State.QUARANTINED and changeset.head.name in world.ledger.judged
+        if changeset.head.scope in scopes and not is_out:
+            found.add((dot, state))
+    return found
 
 
 def _rows_of(world: World, here: Look, label: str, scopes: set[str]) -> dict[str, tuple[Any, ...]]:
@@ -262,7 +356,9 @@ EACH: tuple[Check, ...] = (
     nothing_waits,
     nothing_is_there_twice,
     acknowledged_writes_are_there,
+    signatures_are_good,
+    nobody_holds_what_is_not_his,
+    roles_are_those_given,
+    names_follow_from_claims,
 )
 TOGETHER: tuple[Callable[[World, list[Look]], Iterator[str]], ...] = (equal_logs_give_equal_state,)
-
-__all__ = ["exchange", "verify"]

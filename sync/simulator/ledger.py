@@ -5,7 +5,7 @@ It reads changesets and nothing else of the program's state, so that a mistake t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -41,6 +41,7 @@ class Ledger:
     forged: set[bytes] = field(default_factory=set)
     lost: set[bytes] = field(default_factory=set)
     judged: set[str] = field(default_factory=set)
+    genuine: set[bytes] = field(default_factory=set)
     changesets: dict[bytes, Changeset] = field(default_factory=dict)
     writes: dict[bytes, dict[Place, Said]] = field(default_factory=dict)
 
@@ -72,6 +73,8 @@ class Ledger:
         new: dict[Place, Said] = {}
         for changeset in made:
             new.update(self.writes[changeset.dot])
+            self._check_clock(changeset)
+        self._check_news(deed, new)
         for intents in _by_field(deed.intents):
             spec = spec_of(intents[0].row.model)
             if spec is None or intents[0].name not in spec.fields:
@@ -84,6 +87,22 @@ class Ledger:
                     raise WrongError(f"{place[0].token} {key}: {new[place].value!r} was written, not {wants!r}")
                 if len(intents) == 1 and place[0] not in deed.made:
                     self._check_over(place, new[place], intents[0], saw, spec.fields[intents[0].name])
+
+    def _check_clock(self, changeset: Changeset) -> None:
+        """Who writes over something wins over it."""
+        for dot in changeset.refs():
+            if dot in self.changesets and self.changesets[dot].head.stamp >= changeset.head.stamp:
+                raise WrongError(f"{changeset.dot.hex()[:8]} is stamped earlier than {dot.hex()[:8]}, which it had seen")
+
+    def _check_news(self, deed: Deed, new: Mapping[Place, Said]) -> None:
+        """Only what changed is written."""
+        meant = {(intent.row, intent.name) for intent in deed.intents}
+        for (row, key), said in new.items():
+            if row in deed.made or (row, key.partition("/")[0]) in meant or said.latest:
+                continue
+            before = [self.writes[dot].get((row, key)) for dot in said.over if dot in self.writes]
+            if before and all(item is not None and item.value == said.value for item in before):
+                raise WrongError(f"{row.token} {key}: {said.value!r} was written, and stood there already")
 
     def _check_over(self, place: Place, said: Said, intent: Intent, saw: Any, field: FieldSpec) -> None:
         heads = intent.heads.get(place[1], frozenset())

@@ -9,7 +9,7 @@ from sync.models import Tip
 from sync.simulator.forging import forge
 from sync.simulator.replica import Replica
 from sync.simulator.script import Step
-from sync.simulator.world import World
+from sync.simulator.world import World, position, since
 
 
 def revoke(world: World, replica: Replica, step: Step) -> None:
@@ -20,11 +20,13 @@ def revoke(world: World, replica: Replica, step: Step) -> None:
     with world.at(master):
         last = Tip.objects.filter(chain__name=subject.name, chain__scope="all").order_by("-seq").first()
         start = world.chance.random.randint(1, last.seq + 1) if last and world.chance.random.random() < 0.5 else None
+        began = position()
         try:
             found = trust_admin.revoke(subject.name, start)
         except SyncError as error:
             world.say(f"{step.n} {master.label} may not revoke {subject.name}: {error.code}")
             return
+        world.check_incarnation(master, since(began))
     world.ledger.judged.add(subject.name)
     for other in world.replicas.values():
         other.is_revoked = other.is_revoked or other.name == subject.name
@@ -38,12 +40,15 @@ def rekey(world: World, replica: Replica, step: Step) -> None:
     if replica.name == world.root.name or any(other.name == replica.name for other in _others(world, replica)):
         return
     replica.install_key(replica.key_number + 1)
+    world.keys = max(world.keys, replica.key_number)
     with world.at(world.root):
+        began = position()
         try:
             trust_admin.trust(replica.name, replica.place.role, replica.place.farm, replica.url, replica.public_text)
         except SyncError as error:
             world.say(f"{step.n} {replica.name} may not have a new key: {error.code}")
             return
+        world.check_incarnation(world.root, since(began))
     replica.is_revoked = False
     world.ledger.judged.add(replica.name)
     world.tally["keys"] += 1

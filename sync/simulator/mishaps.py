@@ -6,8 +6,8 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from sync import log, rebuild
-from sync.simulator import schema
+from sync import local, log
+from sync.simulator import healing, schema
 from sync.simulator.conversations import exchange
 from sync.simulator.edits import Editor, acts
 from sync.simulator.ledger import WrongError
@@ -24,7 +24,7 @@ class Crash(BaseException):
 
 def clock(world: World, replica: Replica, step: Step) -> None:
     """A wall clock is set: ahead within the drift, behind, or right."""
-    replica.offset_ms = world.chance.random.choice((0, 0, 60_000, 290_000, -60_000, -1_200_000, -86_400_000))
+    replica.offset_ms = world.chance.random.choice((0, 0, 60_000, 290_000, 700_000, -60_000, -1_200_000, -86_400_000))
     world.tally["clocks"] += 1
     world.say(f"{step.n} {replica.label} has its clock at {replica.offset_ms} ms")
 
@@ -41,21 +41,26 @@ def crash(world: World, replica: Replica, step: Step) -> None:
             raise Crash
         return execute(sql, params, many, context)
 
-    start = position()
+    start, is_edit = position(), random.random() < 0.5
     try:
         with connection.execute_wrapper(count):
-            if random.random() < 0.5:
+            if is_edit:
                 with transaction.atomic():
                     random.choice(list(acts().values()))(Editor(random))
             else:
                 exchange(world, replica, step)
-        world.ledger.acknowledge(step.n, [c for c in since(start) if c.head.name == replica.name])
+        made = [changeset for changeset in since(start) if changeset.head.name == replica.name and is_edit]
+        world.ledger.acknowledge(step.n, made)
+        world.check_incarnation(replica, made)
         world.say(f"{step.n} {replica.label} outran a crash")
     except Crash:
         world.tally["crashes"] += 1
         world.say(f"{step.n} {replica.label} crashes")
         restart(world, replica, step)
-        world.ledger.learn(since(start))
+        made = since(start)
+        world.ledger.learn(made)
+        if is_edit:
+            world.check_incarnation(replica, made)
 
 
 def restart(world: World, replica: Replica, step: Step) -> None:
@@ -88,7 +93,9 @@ def restore(world: World, replica: Replica, step: Step) -> None:
     if image is None or folder != replica.data:
         return
     before = set(everything())
+    written = local.state().written
     world.stores.put(replica.database, image)
+    gone_on = local.state().written < written
     is_other, is_whole = world.chance.random.random() < 0.5, world.chance.random.random() < 0.5
     replica.disk = world.new_disk() if is_other else replica.disk
     if is_whole:
@@ -101,6 +108,9 @@ def restore(world: World, replica: Replica, step: Step) -> None:
                 gone -= log.known(gone).keys()
     world.ledger.lost |= gone
     world.applied.pop(replica.label, None)
+    if is_other or (gone_on and not is_whole):
+        world.left.setdefault(replica.label, set()).add(local.state().incarnation)
+    world.inherit(replica)
     world.tally["restores"] += 1
     how = f"{'another file' if is_other else 'the same file'}, {'old mark' if is_whole else 'mark as it was'}"
     world.say(f"{step.n} {replica.label} is restored ({how}); {len(gone)} changesets are gone with the disk")
@@ -118,6 +128,10 @@ def clone(world: World, replica: Replica, step: Step) -> None:
     copy.put_mark(replica.mark)
     copy.release = replica.release
     world.add(copy)
+    with world.at(copy):
+        world.inherit(copy)
+        if not is_machine:
+            world.left.setdefault(label, set()).add(local.state().incarnation)
     world.tally["clones"] += 1
     world.say(f"{step.n} {replica.label} is copied{' with its machine' if is_machine else ''}, and both run")
 
@@ -137,11 +151,9 @@ def upgrade(world: World, replica: Replica, step: Step) -> None:
     """The newest release is installed, and its ``migrate`` runs."""
     if not replica.release.hidden:
         return
-    replica.release = schema.Release()
-    with schema.running(replica.release), transaction.atomic():
-        shown = rebuild.retry_unprojected()
+    healing.upgrade(replica)
     restart(world, replica, step)
-    world.say(f"{step.n} {replica.label} is upgraded: {shown} rows are shown now")
+    world.say(f"{step.n} {replica.label} is upgraded")
 
 
 STEPS = {

@@ -20,6 +20,7 @@ def edit(world: World, replica: Replica, step: Step, act_: Callable[[Editor], An
         act_(editor)
     made = since(start)
     world.ledger.acknowledge(step.n, made)
+    world.check_incarnation(replica, made)
     dots = " ".join(changeset.dot.hex()[:8] for changeset in made)
     world.say(f"{step.n} {replica.label} {'; '.join(editor.deed.what) or 'does nothing'} -> {dots or 'nothing new'}")
     world.ledger.check(editor.deed, made)

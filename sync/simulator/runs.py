@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -26,6 +27,13 @@ class Outcome:
     tally: Counter[str] = field(default_factory=Counter)
     error: str = ""
     kind: str = ""
+
+    @property
+    def gist(self) -> str:
+        """What kind of failure it is: the words of its first line (of an error nobody foresaw, its last), without names."""
+        lines = [line for line in self.error.splitlines() if line.strip()] or [""]
+        line = lines[0] if self.kind == WrongError.__name__ else lines[-1]
+        return f"{self.kind} {' '.join(re.findall(r'(?<![^ ])[a-z]+(?![^ ,;:])', line)[:8])}"
 
     @property
     def failed(self) -> bool:
@@ -81,6 +89,6 @@ def smallest(outcome: Outcome, stores: Any) -> Outcome:
 
     def fails(script: Script) -> bool:
         again = run(script, stores)
-        return again.failed and again.kind == outcome.kind
+        return again.failed and again.gist == outcome.gist
 
     return run(shrink(outcome.script, fails), stores)

@@ -31,6 +31,7 @@ FEATURES: dict[str, dict[str, int]] = {
     "restores": {"backup": 2, "restore": 2},
     "clones": {"clone": 1},
     "mixed": {"upgrade": 1},
+    "trust": {"revoke": 1, "rekey": 1},
     "thieves": {"steal": 3},
 }
 FAULTS = ("lost", "unanswered", "cut", "doubled", "shuffled", "altered", "stripped", "dropped")
@@ -77,7 +78,7 @@ class Script:
         return CASTS[self.cast]
 
 
-def generate(seed: int, acts: Iterable[str] = (), length: int = 40) -> Script:
+def generate(seed: int, acts: Iterable[str] = (), length: int = 34) -> Script:
     """Return the script of ``seed``. Each run has some of the features, so that each feature is also seen by itself.
 
     ``acts`` are the names of acts that apps bring.
@@ -103,4 +104,4 @@ def _step(number: int, do: str, random: Random, count: int) -> Step:
     at = random.randrange(count)
     other = random.choice([place for place in range(count) if place != at])
     kind = random.choice(FAULTS) if do == "faulty" else ""
-    return Step(number, do, at, random.choice((0, 1, 500, 20_000)), other, kind)
+    return Step(number, do, at, random.choice((0, 0, 1, 1, 500, 500, 20_000, 20_000, 400_000)), other, kind)

@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 from django.db import connection
 
-from sync import jobs, log, place, sweep, trust_admin
+from sync import conf, jobs, local, log, place, sweep, trust_admin
 from sync.core.changeset import Changeset
 from sync.core.policy import Verb
 from sync.models import Entry
@@ -38,7 +38,9 @@ class World:
         self.tabs: dict[str, list[Tab]] = {}
         self.applied: dict[str, set[bytes]] = {}
         self.backups: dict[str, Any] = {}
-        self.disks = 0
+        self.disks = self.keys = 0  # how many there have been
+        self.own: dict[str, set[bytes]] = {}  # what each replica made, or inherited with its database
+        self.left: dict[str, set[str]] = {}  # incarnations under which a replica must write no more
         self.founded = 0  # the end of the log where nobody has written yet
         self.wakes: list[tuple[str, str]] = []
         self.network = Network(self.tally)
@@ -100,8 +102,9 @@ class World:
             self._introduce()
             copies = [(self.stores.take(replica.database), replica.mark) for replica in self.replicas.values()]
             self.stores.sites[self.script.places] = copies
-        with self.at(next(iter(self.replicas.values()))):
+        with self.at(self.root):
             self.founded = position()
+            self.inherit(self.root)
         self.wakes.clear()
         self.network.bodies.clear()
 
@@ -122,25 +125,50 @@ class World:
         return replica
 
     def check_applied(self, replica: Replica) -> None:
-        """Raise WrongError where what counted here counts no more, though nobody changed the trusted list."""
+        """Raise WrongError where what counted here counts no more, though nobody changed the trusted list; or counts too early."""
+        bound = local.wall_ms() + conf.max_clock_drift_ms()
         with connection.cursor() as cursor:
-            cursor.execute(f"SELECT dot FROM {log.ENTRY} WHERE state = 0")  # noqa: S608
-            now = {bytes(dot) for (dot,) in cursor.fetchall()}
-        for dot in self.applied.get(replica.label, set()) - now:
+            cursor.execute(f"SELECT dot, ms FROM {log.ENTRY} WHERE state = 0")  # noqa: S608
+            stamps = {bytes(dot): ms for dot, ms in cursor.fetchall()}
+        before = self.applied.get(replica.label, set())
+        for dot in before - stamps.keys():
             known = self.ledger.changesets.get(dot)
             if known is None or known.head.name not in self.ledger.judged:
                 raise WrongError(f"{replica.label}: {dot.hex()[:8]} was applied, and is no more")
-        self.applied[replica.label] = now
+        early = [dot for dot in stamps.keys() - before if stamps[dot] > bound and dot not in self.own.get(replica.label, ())]
+        if before and early:
+            raise WrongError(f"{replica.label}: {early[0].hex()[:8]} counts, and its clock runs ahead of the wall here")
+        self.applied[replica.label] = set(stamps)
 
-    @property
-    def root(self) -> Replica:
-        """The first master."""
-        return next(iter(self.replicas.values()))
+    def check_incarnation(self, replica: Replica, made: list[Changeset]) -> None:
+        """Raise WrongError where ``made`` goes on in a chain that others have written to, and this replica could know it."""
+        mine = self.own.setdefault(replica.label, set())
+        mine.update(changeset.dot for changeset in made)
+        incarnations = {changeset.head.incarnation for changeset in made}
+        if not incarnations:
+            return
+        if incarnations & self.left.get(replica.label, set()):
+            raise WrongError(f"{replica.label}: goes on under an incarnation that it had to leave: {sorted(incarnations)}")
+        chains = Entry.objects.filter(chain__name=replica.name, chain__incarnation__in=incarnations)
+        foreign = {bytes(dot) for dot in chains.values_list("dot", flat=True)} - mine
+        if foreign:
+            names = sorted(dot.hex()[:8] for dot in foreign)
+            raise WrongError(f"{replica.label}: goes on in a chain in which somebody else wrote {names}")
+
+    def inherit(self, replica: Replica) -> None:
+        """Note that what stands in the chains of ``replica`` here, where it runs, is its own."""
+        dots = Entry.objects.filter(chain__name=replica.name).values_list("dot", flat=True)
+        self.own[replica.label] = {bytes(dot) for dot in dots}
 
     def new_disk(self) -> str:
         """Return the name of a file system that no database was on yet."""
         self.disks += 1
         return f"disk {self.disks}"
+
+    @property
+    def root(self) -> Replica:
+        """The first master."""
+        return next(iter(self.replicas.values()))
 
     def place(self, number: int) -> Replica:
         """Return the replica at a place of the script."""

@@ -10,8 +10,5 @@ from sync.simulator.stores import SqliteStores
 @pytest.fixture(scope="session")
 def stores(django_db_blocker) -> Iterator[SqliteStores]:
     """In memory, apart from the database of the tests."""
-    with django_db_blocker.unblock():
-        found = SqliteStores()
-        found.migrate()
+    with django_db_blocker.unblock(), SqliteStores() as found:
         yield found
-        found.close()
