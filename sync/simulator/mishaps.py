@@ -6,9 +6,11 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from sync import local, log
+from sync import compact as compaction
+from sync import local, log, sweep
+from sync.core.policy import Role
 from sync.simulator import healing, schema
-from sync.simulator.conversations import exchange
+from sync.simulator.conversations import exchange, noticing
 from sync.simulator.edits import Editor, acts
 from sync.simulator.ledger import WrongError
 from sync.simulator.replica import Replica
@@ -126,7 +128,7 @@ def clone(world: World, replica: Replica, step: Step) -> None:
     disk = replica.disk if is_machine else world.new_disk()
     copy = Replica(replica.place, world.folder, database, world.chance, label, disk, key_number=replica.key_number)
     copy.put_mark(replica.mark)
-    copy.release = replica.release
+    copy.release, copy.is_revoked = replica.release, replica.is_revoked
     world.add(copy)
     with world.at(copy):
         world.inherit(copy)
@@ -156,7 +158,19 @@ def upgrade(world: World, replica: Replica, step: Step) -> None:
     world.say(f"{step.n} {replica.label} is upgraded")
 
 
+def compact(world: World, replica: Replica, step: Step) -> None:
+    """A replica that is no master drops values that were overwritten, as far as a master holds them."""
+    if replica.place.role is Role.MASTER:
+        return
+    with noticing(world):
+        sweep.ask_masters()
+        found = compaction.compact()
+    world.tally["compactions"] += 1
+    world.say(f"{step.n} {replica.label} compacts: {found.values_dropped} values dropped")
+
+
 STEPS = {
+    "compact": compact,
     "clock": clock,
     "far": far,
     "crash": crash,

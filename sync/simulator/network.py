@@ -17,24 +17,17 @@ from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 from django.http import StreamingHttpResponse
+from django.urls import resolve
 
-from sync import conf, keys, sweep, trusting
+from sync import conf, keys, trusting
 from sync.api import views
 from sync.api.authentication import PeerUser
 from sync.api.problems import SyncProblem
 from sync.core.errors import PeerRefusedError, PeerUnavailableError
-from sync.core.policy import Party, may
+from sync.core.policy import Party, Verb, may
 from sync.simulator.relay import tamper
 from sync.simulator.replica import Replica
 
-VIEWS: dict[tuple[str, str], type[views.PeerView]] = {
-    ("GET", "hello"): views.HelloView,
-    ("GET", "tips"): views.TipsView,
-    ("POST", "pull"): views.PullView,
-    ("POST", "push"): views.PushView,
-    ("POST", "values"): views.ValuesView,
-    ("POST", "wake"): views.WakeView,
-}
 KEPT = 24  # bodies that may come once more
 
 
@@ -141,12 +134,10 @@ def _answer(name: str, caller: str, key: str, method: str, path: str, body: byte
     parts = urlsplit(path)
     try:
         peer = _known(caller, key)
-        if parts.path.startswith("blobs/") or parts.path == "values":
-            view: views.PeerView = views.ValuesView() if parts.path == "values" else views.BlobView()
-            view.verb = views.Verb.PUSH if method == "PUT" else views.Verb.PULL
-            arguments = [] if parts.path == "values" else [parts.path.removeprefix("blobs/")]
-        else:
-            view, arguments = VIEWS[method, parts.path](), []
+        found = resolve(f"/sync/v1/{parts.path}", urlconf="sync.urls")
+        view: views.PeerView = found.func.view_class()  # type: ignore[attr-defined]
+        if isinstance(view, views.BlobView | views.ValuesView):
+            view.verb = Verb.PUSH if method == "PUT" else Verb.PULL
         if view.verb is not None and not may(peer.party, view.verb, trusting.me()):
             raise SyncProblem(403, "not_allowed", f"{caller} may not {view.verb} {conf.name()}")
         request: Any = SimpleNamespace(
@@ -155,7 +146,7 @@ def _answer(name: str, caller: str, key: str, method: str, path: str, body: byte
             query_params=dict(parse_qsl(parts.query)),
             _request=SimpleNamespace(peer_body=body),
         )
-        response = getattr(view, method.lower())(request, *arguments)
+        response = getattr(view, method.lower())(request, **found.kwargs)
     except SyncProblem as problem:
         raise PeerRefusedError(_code(problem), f"{name}: {problem.detail}") from None
     if isinstance(response, StreamingHttpResponse):
@@ -177,6 +168,3 @@ def _known(name: str, key: str) -> PeerUser:
     if entry.open.key != key:
         raise SyncProblem(403, "key_unknown", f"the trusted list has another key for {name}")
     return PeerUser(name, Party.named(name, entry.open.role, entry.open.farm), key)
-
-
-__all__ = ["Line", "Network", "Weather", "sweep"]

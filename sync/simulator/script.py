@@ -33,6 +33,7 @@ FEATURES: dict[str, dict[str, int]] = {
     "mixed": {"upgrade": 1},
     "trust": {"revoke": 1, "rekey": 1},
     "thieves": {"steal": 3},
+    "compaction": {"compact": 3},
 }
 FAULTS = ("lost", "unanswered", "cut", "doubled", "shuffled", "altered", "stripped", "dropped")
 
