@@ -143,7 +143,8 @@ def rows_show_the_registers(world: World, here: Look) -> Iterator[str]:
             if shown or not _is_forged(world, state):
                 yield f"{row.model} is not known after the upgrade, or counts as shown"
             continue
-        lives = _lives(state) or row in wholes
+        is_for_ever = spec.immutable and any(state.heads.values())
+        lives = _lives(state) or row in wholes or is_for_ever
         if lives != alive:
             why = "lives by a write that no deletion has seen, or by its parts, and is not" if lives else "was deleted, and is"
             yield f"{row.token} {why} alive"

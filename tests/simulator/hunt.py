@@ -1,0 +1,55 @@
+"""Plant each bug and look who finds it: ``python -m tests.simulator.hunt`` writes the table in docs/simulator.md."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+LIMIT = 500  # seeds in which a bug must be found
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "simulator.md"
+
+
+def main(names: list[str]) -> int:
+    """Hunt the bugs ``names``, all by default; return how many were not found."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+    import logging
+
+    import django
+
+    django.setup()
+    logging.disable(logging.CRITICAL)
+    from sync.simulator.stores import SqliteStores
+    from tests.simulator.bugs import BUGS
+
+    missed = 0
+    with SqliteStores() as stores:
+        for name in names or BUGS:
+            seed, error = hunt(BUGS[name], stores)
+            missed += not seed
+            print(f"{name}\t{seed}\t{error}", flush=True)
+    return missed
+
+
+def hunt(bug: object, stores: object, limit: int = LIMIT) -> tuple[int, str]:
+    """Return the first seed that finds ``bug``, and what was wrong there; 0 where none of ``limit`` does."""
+    from sync.simulator.runs import run_seed
+
+    with bug.planted():  # type: ignore[attr-defined]
+        for seed in range(1, limit + 1):
+            outcome = run_seed(seed, stores)
+            if outcome.failed:
+                lines = [line for line in outcome.error.splitlines() if line.strip()]
+                return seed, lines[0 if outcome.kind == "WrongError" else -1]
+    return 0, ""
+
+
+def shorten(error: str) -> str:
+    """Return an error without the names of the replicas, rows and changesets of one run."""
+    text = re.sub(r"[A-Z0-9]+-SIM(-copy)?(-[0-9A-Z-]+)?", "…", error)
+    return re.sub(r"\b[0-9a-f]{8}\b", "…", text)[:110].replace("|", "/")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
