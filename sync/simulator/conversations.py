@@ -89,6 +89,7 @@ def react(world: World, replica: Replica, step: Step) -> None:
         with world.at(target), noticing(world):
             for result in sweep.react(peer):
                 report(world, target, step, result, had_fault=False)
+            world.check_applied(target)
 
 
 def again(world: World, replica: Replica, step: Step) -> None:

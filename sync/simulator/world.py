@@ -126,10 +126,11 @@ class World:
 
     def check_applied(self, replica: Replica) -> None:
         """Raise WrongError where what counted here counts no more, though nobody changed the trusted list; or counts too early."""
-        bound = local.wall_ms() + conf.max_clock_drift_ms()
+        bound = local.now_ms(local.state()) + conf.max_clock_drift_ms()
         with connection.cursor() as cursor:
             cursor.execute(f"SELECT dot, ms FROM {log.ENTRY} WHERE state = 0")  # noqa: S608
             stamps = {bytes(dot): ms for dot, ms in cursor.fetchall()}
+        self._learn(replica, stamps.keys() - self.ledger.changesets.keys())
         before = self.applied.get(replica.label, set())
         for dot in before - stamps.keys():
             known = self.ledger.changesets.get(dot)
@@ -139,6 +140,13 @@ class World:
         if before and early:
             raise WrongError(f"{replica.label}: {early[0].hex()[:8]} counts, and its clock runs ahead of the wall here")
         self.applied[replica.label] = set(stamps)
+
+    def _learn(self, replica: Replica, dots: set[bytes]) -> None:
+        """Take note of changesets that nobody held before: what bears the name of ``replica`` it has made by itself."""
+        found = log.changesets(dots) if dots else {}
+        self.ledger.learn(found.values())
+        mine = {dot for dot, changeset in found.items() if changeset.head.name == replica.name}
+        self.own.setdefault(replica.label, set()).update(mine)
 
     def check_incarnation(self, replica: Replica, made: list[Changeset]) -> None:
         """Raise WrongError where ``made`` goes on in a chain that others have written to, and this replica could know it."""
