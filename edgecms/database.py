@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-# page_size and auto_vacuum count only on a new file and before journal_mode; FULL makes a commit durable when it is acknowledged;
+# page_size counts only on a new file and before journal_mode (auto_vacuum does too, but would write to the file at each opening:
+# see sync/db/sqlite3/base.py); FULL makes a commit durable when it is acknowledged;
 # a checkpoint every 4,000 pages instead of 1,000 saves a third of the time of a large pull.
 PRAGMAS = (
-    "PRAGMA page_size=8192; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; "
+    "PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; "
     "PRAGMA busy_timeout=20000; "
     "PRAGMA foreign_keys=ON; PRAGMA wal_autocheckpoint=4000"
 )

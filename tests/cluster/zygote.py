@@ -74,9 +74,9 @@ class Zygote:
         log = log or self.replica.folder / f"{name}.log"
         return int(self._ask({"ask": "start", "argv": [program, *args], "log": str(log)})["pid"])
 
-    def web(self) -> int:
+    def web(self, log: Path | None = None) -> int:
         """Start gunicorn on the port of the replica; it answers a moment later."""
-        return self.start(GUNICORN, "--bind", f"127.0.0.1:{self.replica.port}", "edgecms.wsgi")
+        return self.start(GUNICORN, "--bind", f"127.0.0.1:{self.replica.port}", "edgecms.wsgi", log=log)
 
     def kill(self, pid: int) -> int:
         """End the group led by ``pid`` as ``kill -9`` does; return how the leader had ended: its status, or minus a signal."""

@@ -1,6 +1,7 @@
 """What SQLite is asked to do, it does: durable, one writer at a time, narrow tables without a hidden number."""
 
 import sqlite3
+from pathlib import Path
 
 import pytest
 from django.db import connection, transaction
@@ -99,3 +100,15 @@ def test_vacuum_that_renumbers_changes_nothing():
     assert_rows_follow_from_log()
     Page.objects.create(title="After", section=section)
     assert_rows_follow_from_log()
+
+
+def test_opening_the_database_writes_nothing():
+    """A connection is opened for each request: readers take no lock, wait for no disk, and are served where that is full."""
+    log = Path(f"{connection.settings_dict['NAME']}-wal")
+    connection.ensure_connection()
+    before = log.stat().st_mtime_ns, log.stat().st_size, log.read_bytes()
+    other = connection.copy()
+    other.ensure_connection()
+    assert other.connection.execute("PRAGMA auto_vacuum").fetchone()[0] == 2
+    assert (log.stat().st_mtime_ns, log.stat().st_size, log.read_bytes()) == before
+    other.close()

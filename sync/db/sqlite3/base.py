@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from pathlib import Path
 from typing import Any
 
 from django.apps import apps
@@ -38,6 +40,17 @@ class DatabaseOperations(BaseOperations):
     compiler_module = "sync.db.sqlite3.compiler"
 
 
+def _lay_out(file: Path) -> None:
+    """Make a new file one that gives back what is dropped. Said to a file that is there, it would write at each opening."""
+    if file.exists() and file.stat().st_size:
+        return
+    made = sqlite3.connect(file)
+    try:
+        made.executescript("PRAGMA page_size=8192; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL")
+    finally:
+        made.close()
+
+
 class DatabaseFeatures(BaseFeatures):
     """Django's, without asking the database what all that we run on can: else no check could name what is wrong with it."""
 
@@ -55,6 +68,7 @@ class DatabaseWrapper(CapturingConnection, base.DatabaseWrapper):
         """Open the file, and remember which one it was: another may be put in its place."""
         from sync.place import file_at
 
+        _lay_out(Path(self.settings_dict["NAME"]))
         opened = super().get_new_connection(conn_params)
         self.sync_file = file_at(str(self.settings_dict["NAME"]))
         return opened
