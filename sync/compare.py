@@ -58,7 +58,7 @@ class _Comparison:
         mine = exchange.tips_between(self.me, self.peer.party)
         return {
             "name": self.peer.name,
-            "behind": exchange.count_missing(mine, theirs),
+            "behind": exchange.count_unknown(theirs, mine),
             "ahead": exchange.count_missing(theirs, mine),
             "requests": self.requests,
             "differences": [{**d.as_json(), "by": self.peer.name, "why": why(states, theirs)} for d, states in found],
