@@ -17,7 +17,10 @@ document.addEventListener("content-editor:ready", () => {
     if (place.contains(document.activeElement)) place.scrollIntoView({ block: "center" })
   }
   show()
-  // Rich text and pictures take their room a moment later, and push it away.
-  document.addEventListener("prose-editor:ready", show)
-  window.addEventListener("load", show)
+  // Rich text, pictures and fonts take their room a moment later, and push it away; until somebody moves, it comes back.
+  const watch = new ResizeObserver(show)
+  watch.observe(document.getElementById("page_form"))
+  for (const kind of ["keydown", "pointerdown", "wheel", "touchstart"]) {
+    window.addEventListener(kind, () => watch.disconnect(), { once: true, capture: true, passive: true })
+  }
 })
