@@ -181,7 +181,7 @@ def _candidates(key: RowKey, row: Row, model: ModelSpec, undecided: bool) -> Ite
     for name in row.siblings():
         field_name, _, element = name.partition("/")
         field = model.fields.get(field_name)
-        if field is not None and field.policy not in ("set", "latest"):
+        if field is not None and field.policy not in ("set", "latest", "claim"):
             yield Open(key, row, model, field, element or None)
 
 

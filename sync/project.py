@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.backends.base.operations import BaseDatabaseOperations
 
 from sync import claims, merging, missing, signals
 from sync.core import bounds
@@ -23,6 +24,9 @@ from sync.values import Values
 Column = tuple[str, Any]
 MANY = 100  # heads of a register, of which no more than the one that is shown are read at once
 TOO_COMPLEX = "54"  # the class of PostgreSQL's errors for a row that is beyond its limits
+
+
+INTEGERS = BaseDatabaseOperations.integer_field_ranges
 
 
 def is_of_the_machine(error: Exception) -> bool:
@@ -184,34 +188,60 @@ class _Projector:
         self._store(updates, self._update)
 
     def _columns(self, key: RowKey, slot: Slot, everything: bool) -> list[Column] | None:
+        """Return the columns to be written; None for a row that is not to be touched, since it has no maker or waits for values."""
         touched = {name.split("/", 1)[0] for name in slot.changed}
+        chosen = [field for field in self.model.fields.values() if everything or field.name in touched]
+        reasons: list[str] = []
         try:
             self._check_maker(key, slot)
-            columns = [
-                (str(field.field.column), self._column(key, slot, field))
-                for field in self.model.fields.values()
-                if everything or field.name in touched
-            ]
-        except Exception as error:  # whatever a field, or a function that cleans, raises of what a peer has sent
+            columns = [(str(field.field.column), self._column(key, slot, field, reasons)) for field in chosen]
+        except Exception as error:
             if is_of_the_machine(error):
                 raise
             slot.projected, slot.reason = False, _said_of(error)
             return None
         # What a newer release has written into fields that are not known here is shown after the upgrade.
         unknown = self.model.unknown(slot.row.heads)
-        slot.projected, slot.reason = not unknown, f"unknown fields: {', '.join(sorted(unknown))}" if unknown else ""
+        reasons += [f"unknown fields: {', '.join(sorted(unknown))}"] if unknown else []
+        slot.projected, slot.reason = not reasons, "; ".join(reasons)[:200]
         return columns
 
-    def _column(self, key: RowKey, slot: Slot, field: FieldSpec) -> Any:
-        return field.field.get_db_prep_save(self.shown(key, slot, field), connection)
+    def _column(self, key: RowKey, slot: Slot, field: FieldSpec, reasons: list[str]) -> Any:
+        """Return what the column shows. Where no column takes what the registers say, the row is shown with what it takes.
+
+        So the row is the same everywhere, whatever stood there before: see ``_next_best``. Raises KeyError where a value is absent.
+        """
+        asked = self.values.asked_in_vain
+        try:
+            return field.field.get_db_prep_save(self.shown(key, slot, field), connection)
+        except Exception as error:  # whatever a field, or a function that cleans, raises of what a peer has sent
+            if is_of_the_machine(error) or self.values.asked_in_vain > asked:
+                raise
+            reasons.append(_said_of(error))
+            return field.field.get_db_prep_save(self._next_best(key, slot, field), connection)
+
+    def _next_best(self, key: RowKey, slot: Slot, field: FieldSpec) -> Any:
+        """Return what the greatest head says that a column takes; what is empty where none does."""
+        heads = () if field.policy in ("set", "map") else self._standing(key, field.name, slot.row.heads.get(field.name, ()))
+        for dot in sorted(heads, key=self.values.order, reverse=True)[:MANY]:
+            try:
+                return self._fitting(field, self.values.value(key, field.name, dot))
+            except Exception as error:
+                if is_of_the_machine(error):
+                    raise
+        return field.from_json(field.to_json(field.empty()))
 
     def shown(self, key: RowKey, slot: Slot, field: FieldSpec) -> Any:
         """Return what an instance is to have in ``field``. Raises whatever the field, or a function that cleans, raises."""
         said = self._value(key, slot, field)
-        if bounds.is_too_deep(said):
-            raise ValueError(f"{field.name} is nested deeper than {bounds.MAX_DEPTH} levels")
         if self.displaced and field.name in self.model.claimers:
             said = self._name(key, slot, field, said)
+        return self._fitting(field, said)
+
+    @staticmethod
+    def _fitting(field: FieldSpec, said: Any) -> Any:
+        if bounds.is_too_deep(said):
+            raise ValueError(f"{field.name} is nested deeper than {bounds.MAX_DEPTH} levels")
         value = field.from_json(field.clean(said))
         if isinstance(value, str):
             limit = field.field.max_length
@@ -219,6 +249,9 @@ class _Projector:
                 raise ValueError(f"{field.name} does not fit")
         if value is None and not field.field.null:
             raise ValueError(f"{field.name} must not be empty")
+        low, high = INTEGERS.get(field.field.get_internal_type(), (None, None))
+        if isinstance(value, int) and low is not None and high is not None and not low <= value <= high:
+            raise ValueError(f"{field.name} is out of range")  # of PostgreSQL; SQLite would take it, and show another row
         return value
 
     def _check_maker(self, key: RowKey, slot: Slot) -> None:
