@@ -20,9 +20,14 @@ def save_twice(tab: Any) -> None:
     """Press the keys for saving three times while the answer is still to come: one form is sent."""
     held: list[Any] = []
     tab.route("**/content-editor/**", lambda route: held.append(route) if route.request.method == "POST" else route.continue_())
+    expect(tab.get_by_role("toolbar", name="Add a block")).to_be_visible()  # the scripts run, and the one for keys among them
     for _ in range(3):
         tab.keyboard.press("Control+s")
-    tab.wait_for_timeout(200)  # what was sent arrives here
+    for _ in range(100):
+        tab.wait_for_timeout(50)  # what was sent arrives here
+        if held:
+            break
+    tab.wait_for_timeout(100)
     assert len(held) == 1
     held[0].continue_()
     expect(tab.locator(".messagelist")).to_contain_text("Saved")
