@@ -90,4 +90,16 @@ def remember_seen(instance: models.Model, loaded: Values, using: str) -> None:
     """
     place = (type(instance)._meta.concrete_model or type(instance), str(instance.pk))
     held = of(using).seen.setdefault(place, {})
-    held.update((name, value) for name, value in loaded.items() if name not in held)
+    fresh = {name: value for name, value in loaded.items() if name not in held}
+    written = _written_before(place, fresh, using)
+    held.update((name, value) for name, value in fresh.items() if name not in written)
+
+
+def _written_before(place: Place, loaded: Values, using: str) -> set[str]:
+    """Return the fields that were loaded as a statement of this very transaction has written them: nobody else wrote that."""
+    before = of(using).before.get(place)
+    differing = [name for name, value in loaded.items() if before and name in before and before[name] != value]
+    if not differing:
+        return set()
+    now = place[0]._base_manager.using(using).filter(pk=place[1]).values(*differing).first() or {}
+    return {name for name in differing if name in now and now[name] == loaded[name]}

@@ -147,6 +147,19 @@ def test_a_transaction_that_fails_says_nothing():
     assert (count(), Register.objects.count()) == before
 
 
+def test_what_is_changed_back_to_what_a_statement_wrote_is_said():
+    """A statement sets a field, an instance loaded after it changes it and changes it back, in one transaction: that is written."""
+    made = Section.objects.create(title="x")
+    with transaction.atomic():
+        Section.objects.filter(pk=made.pk).update(title="barge")
+        loaded = Section.objects.get(pk=made.pk)
+        for title in ("eel", "barge"):
+            loaded.title = title
+            loaded.save()
+    assert Section.objects.get().title == "barge"
+    assert_rows_follow_from_log()
+
+
 def test_what_a_savepoint_took_back_is_not_said():
     """Only the difference between before and after counts."""
     kept = section("Kept")
