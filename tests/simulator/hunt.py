@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-LIMIT = 500  # seeds in which a bug must be found
+LIMIT = int(os.environ.get("LIMIT", "500"))  # seeds in which a bug must be found
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "simulator.md"
 
 

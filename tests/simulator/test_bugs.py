@@ -1,0 +1,35 @@
+"""The simulator can fail: mistakes that are planted in the program are found. All of them: ``python -m tests.simulator.hunt``."""
+
+import pytest
+
+from sync.simulator.runs import run_seed, smallest
+from tests.simulator.bugs import BUGS
+
+# Quick to find, and of every kind: what is taken, what counts, what is overwritten, what is shown, what is sent.
+QUICK = ("tips_over_a_gap", "known_ones_are_new", "over_is_nothing", "deletion_always_wins", "digest_only_grows", "off_by_one")
+SEEDS = 25
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_planted_mistake_is_found(name, stores):
+    """Within a few seeds."""
+    with BUGS[name].planted():
+        assert any(run_seed(seed, stores).failed for seed in range(1, SEEDS)), BUGS[name].sentence
+
+
+def test_a_failure_is_made_small(stores):
+    """What is left of a script is what it takes, and it fails again."""
+    with BUGS["over_is_nothing"].planted():
+        outcome = next(found for seed in range(1, SEEDS) if (found := run_seed(seed, stores)).failed)
+        small = smallest(outcome, stores)
+    assert small.failed and small.gist == outcome.gist
+    assert 0 < len(small.script.steps) <= 5
+
+
+@pytest.mark.parametrize("name", sorted(BUGS))
+def test_every_mistake_can_be_planted(name):
+    """What a mistake is planted into is still there, and nothing of it is left afterwards."""
+    before = [getattr(target, attribute) for target, attribute, _ in BUGS[name].patches()]
+    with BUGS[name].planted():
+        pass
+    assert [getattr(target, attribute) for target, attribute, _ in BUGS[name].patches()] == before
