@@ -181,7 +181,17 @@ def quarantine_is_not_passed_on() -> Patches:
 
 @bug("Whoever is on the list may write the list.")
 def anybody_crowns_himself() -> Patches:
-    return [(trust, "_counts", lambda trusted, write, is_below: write.writer in trusted.entries)]
+    real = trust.evaluate
+
+    def evaluate(root: str, pinned: Any, writes: Any, is_below: Any) -> Any:
+        every = list(writes)
+        found = real(root, pinned, every, is_below)
+        for write in sorted(every, key=lambda write: write.order):
+            if write.writer in found.entries and write.subject != root:
+                found.entries[write.subject] = write.entry
+        return found
+
+    return [(trusting, "evaluate", evaluate)]
 
 
 @bug("Everybody holds every scope: the submissions of a farm reach the other farms.")

@@ -29,7 +29,19 @@ def main(names: list[str]) -> int:
             seed, error = hunt(BUGS[name], stores)
             missed += not seed
             print(f"{name}\t{seed}\t{error}", flush=True)
+            enter(name, BUGS[name].sentence, f"seed {seed}: {shorten(error)}" if seed else f"none of {LIMIT} seeds")
     return missed
+
+
+def enter(name: str, sentence: str, finding: str) -> None:
+    """Write a line into the table of docs/simulator.md; a test by name that it has stays."""
+    head, mark, tail = PAGE.read_text().partition("| mistake | found by |\n|---|---|\n")
+    rows = [line for line in tail.splitlines() if line.startswith("| `")]
+    rest = tail.splitlines()[len(rows) :]
+    known = {line.split("`")[1]: line for line in rows}
+    by_name = [part for part in known.get(name, "").strip("| ").split("; ") if part.startswith("by name")]
+    known[name] = f"| `{name}` {sentence} | {'; '.join([finding, *by_name])} |"
+    PAGE.write_text(head + mark + "\n".join([*known.values(), *rest]) + "\n")
 
 
 def hunt(bug: object, stores: object, limit: int = LIMIT) -> tuple[int, str]:
@@ -47,6 +59,7 @@ def hunt(bug: object, stores: object, limit: int = LIMIT) -> tuple[int, str]:
 
 def shorten(error: str) -> str:
     """Return an error without the names of the replicas, rows and changesets of one run."""
+    error = error.split(": sync_")[0]  # the name of a table looks like that of a command
     text = re.sub(r"[A-Z0-9]+-SIM(-copy)?(-[0-9A-Z-]+)?", "…", error)
     return re.sub(r"\b[0-9a-f]{8}\b", "…", text)[:110].replace("|", "/")
 
