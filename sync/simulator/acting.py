@@ -6,7 +6,7 @@ from collections.abc import Callable
 from random import Random
 
 from sync.simulator import conversations, membership, mishaps, people
-from sync.simulator.edits import acts
+from sync.simulator.edits import ACTS, acts
 from sync.simulator.replica import Replica
 from sync.simulator.script import Step
 from sync.simulator.world import World
@@ -28,6 +28,6 @@ def act(world: World, step: Step) -> None:
     with world.at(replica):
         if step.do in STEPS:
             STEPS[step.do](world, replica, step)
-        else:
+        elif step.do in ACTS or not replica.release.hidden:  # an act of an app takes all of its models for known
             people.edit(world, replica, step, acts()[step.do])
         world.check_applied(replica)

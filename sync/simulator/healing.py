@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.db import transaction
 
 from sync import exchange, registers, replay, sweep
-from sync.core.policy import ALL, TRUST
+from sync.core.policy import ALL, TRUST, is_entitled
 from sync.models import Entry
 from sync.simulator import schema
 from sync.simulator.conversations import noticing, report
@@ -60,16 +58,22 @@ def _come_to_rest(world: World) -> None:
 def _is_even(world: World) -> bool:
     """Whether all hold the same of what they may both hold, by the ends of their chains."""
     there = [replica for replica in world.replicas.values() if not replica.is_revoked]
-    pairs = [(one, other) for one in there for other in there if one is not other]
-    tips = {pair: _tips(world, *pair) for pair in pairs}
-    return all(tips[one, other] == tips[other, one] for one, other in pairs)
+    tips = {replica: _tips(world, replica) for replica in there}
+    return all(_shared(tips[one], one, other) == _shared(tips[other], other, one) for one in there for other in there)
 
 
-def _tips(world: World, here: Replica, other: Replica) -> list[Any]:
-    """Return the ends of what both may hold. Two copies of one replica never meet, so of them only what all hold."""
+def _tips(world: World, here: Replica) -> list[exchange.TipAt]:
     with world.at(here):
-        tips = exchange.tips_between(here.place.party, other.place.party)
-    return [tip for tip in tips if here.name != other.name or tip.chain.scope in (ALL, TRUST)]
+        return exchange.tips_between(here.place.party, world.root.place.party)
+
+
+def _shared(tips: list[exchange.TipAt], one: Replica, other: Replica) -> list[exchange.TipAt]:
+    """Return those of ``tips`` that both may hold. Two copies of one replica never meet, so of them only what all hold."""
+    if one.name == other.name:
+        return [tip for tip in tips if tip.chain.scope in (ALL, TRUST)]
+    return [
+        tip for tip in tips if is_entitled(one.place.party, tip.chain.scope) and is_entitled(other.place.party, tip.chain.scope)
+    ]
 
 
 def _compare_releases(world: World) -> None:
