@@ -29,12 +29,11 @@ def fault(changeset: Changeset) -> str:
     excess = bounds.excess(changeset.head)
     if excess:
         return f"{TOO_LARGE}: {excess}"[:200]
-    if changeset.head.scope in (ALL, TRUST):
-        return ""
-    # A row that belongs to everybody, written where only a farm reads, would look different in that farm for ever.
+    # A row written in a scope that its model does not belong to would look different, for ever, to those who hold the one scope only.
+    scope, is_shared = changeset.head.scope, changeset.head.scope in (ALL, TRUST)
     models = {op.model: spec_of(op.model) for op in changeset.head.ops}
-    wrong = next((label for label, model in models.items() if model is not None and model.is_for_all), "")
-    return f"{WRONG_SCOPE}: {wrong} belongs into the scope {ALL}, not {changeset.head.scope}" if wrong else ""
+    wrong = next((label for label, model in models.items() if model is not None and model.is_for_all is not is_shared), "")
+    return f"{WRONG_SCOPE}: {wrong} does not belong into the scope {scope}" if wrong else ""
 
 
 def is_tip(dot: str, tips: list[str]) -> bool:

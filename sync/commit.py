@@ -12,7 +12,8 @@ from sync import capture, claims, conf, incarnation, keys, local, log, pending, 
 from sync.core import bounds, signing, wire
 from sync.core.changeset import ChainKey, Changeset, Head, Op, Write, decode, detach, encode
 from sync.core.clock import ZERO, Timestamp
-from sync.core.errors import TooLargeError
+from sync.core.errors import TooLargeError, UnwritableError
+from sync.core.policy import ALL
 from sync.difference import Change, RowChange, row_change
 from sync.fold import fold
 from sync.models import Entry, Local, Tip
@@ -91,7 +92,12 @@ def _key(row: RowChange) -> RowKey:
 
 def _scope(row: RowChange, batch: Batch) -> str:
     slot = batch.slots.get(_key(row))
-    return slot.scope if slot else row.model.scope(row.after or row.before or {})
+    scope = slot.scope if slot else row.model.scope(row.after or row.before or {})
+    if (scope == ALL) is not row.model.is_for_all:
+        raise UnwritableError(
+            f"{row.model.label} {row.token} is given the scope {scope!r}; a model with a scope has rows of farms only"
+        )
+    return scope
 
 
 def _draft_row(draft: Draft, row: RowChange, slot: Slot, values: Values, sight: Sight) -> None:

@@ -28,7 +28,7 @@ class ReplicatedModel(models.Model):
     - ``local``: names of fields that stay on this replica.
     - ``composition``: name of the reference to the row that this one is a part of.
     - ``blobs``: names of fields that hold the SHA-256 of a blob, in hex.
-    - ``scope``: function from the row's values (field name -> value) to its scope; ``"all"`` by default.
+    - ``scope``: function from the row's values (field name -> value) to its scope, that of a farm; without it rows are for everybody.
     - ``clean``: field name, or key of a map -> function that makes a received (of a key: a merged) value safe to show.
     - ``names``: field name -> the name that it had in ops before it was renamed, and keeps there for ever.
     - ``former``: names in ops of fields that are gone, of which nothing waits for an upgrade.

@@ -9,6 +9,7 @@ from content.models import Block, Page, Section, Submission
 from content.publishing import publish
 from sync import claims, keys, log, pending
 from sync.core import signing
+from sync.core.errors import UnwritableError
 from sync.models import Entry, Register
 from tests.sync.origins import assert_rows_follow_from_log
 
@@ -145,6 +146,16 @@ def test_a_transaction_that_fails_says_nothing():
         section()
         raise RuntimeError
     assert (count(), Register.objects.count()) == before
+
+
+def test_a_row_for_farms_cannot_be_written_for_everybody(monkeypatch):
+    """Other replicas would set it aside: whoever wrote the model is told at once, and nothing is stored."""
+    from sync.registry import spec
+
+    monkeypatch.setitem(spec(Submission).__dict__, "scope", lambda row: "all")
+    with pytest.raises(UnwritableError, match="rows of farms only"):
+        Submission.objects.create(form="contact", data={}, idempotency_key="1")
+    assert not Submission.objects.exists()
 
 
 def test_what_is_changed_back_to_what_a_statement_wrote_is_said():

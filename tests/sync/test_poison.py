@@ -15,7 +15,7 @@ import pytest
 from django.core.management import call_command
 from django.db import OperationalError, transaction
 
-from content.models import Section
+from content.models import Section, Submission
 from sync import fold, rebuild, receive, replay, signals, status, suspects
 from sync.core import bounds
 from sync.core.changeset import Changeset, Op, Write
@@ -81,6 +81,17 @@ def test_a_row_of_everybody_written_where_only_a_farm_reads_is_quarantined(one):
     assert arrive(aside, one.make(title(TOKENS[1], "Behind"))).quarantined == 1
     assert shown() == {TOKENS[0]: "For all", TOKENS[1]: "Behind"}
     assert reasons("quarantined") == {"wrong_scope": 1}
+    assert_rows_follow_from_log()
+
+
+def test_a_row_of_a_farm_written_where_everybody_reads_is_quarantined(one):
+    """Or an edge of another farm could delete submissions that it may not even see, and digests would differ for ever."""
+    made = Submission.objects.create(form="contact", data={"name": "Ada"}, farm="thames", idempotency_key="1")
+    seen = bytes(Entry.objects.order_by("-position").values_list("dot", flat=True)[0])
+    gone = one.make(Op("content.submission", made.token, [], [0]), refs=[seen])
+    assert arrive(gone, one.make(title(TOKENS[1], "Behind"))).quarantined == 1
+    assert Submission.objects.get().token == made.token and reasons("quarantined") == {"wrong_scope": 1}
+    assert shown() == {TOKENS[1]: "Behind"}
     assert_rows_follow_from_log()
 
 
