@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -137,9 +137,21 @@ class World:
             if known is None or known.head.name not in self.ledger.judged:
                 raise WrongError(f"{replica.label}: {dot.hex()[:8]} was applied, and is no more")
         early = [dot for dot in stamps.keys() - before if stamps[dot] > bound and dot not in self.own.get(replica.label, ())]
-        if before and early:
+        early = [dot for dot in early if not self._is_overwritten(dot, stamps.keys())] if before else []
+        if early:
             raise WrongError(f"{replica.label}: {early[0].hex()[:8]} counts, and its clock runs ahead of the wall here")
         self.applied[replica.label] = set(stamps)
+
+    def _is_overwritten(self, dot: bytes, counting: Iterable[bytes]) -> bool:
+        """Whether what counts has overwritten all that ``dot`` wrote: its clock can win nothing then, as that of a mere deletion cannot."""
+        left = {(op.token, write.key) for op in self.ledger.changesets[dot].head.ops for write in op.writes}
+        for later in (self.ledger.changesets[each] for each in counting):
+            refs = later.refs()
+            if dot in refs:
+                left -= {
+                    (op.token, w.key) for op in later.head.ops for w in op.writes if dot in {refs[index] for index in w.over}
+                }
+        return not left
 
     def _learn(self, replica: Replica, dots: set[bytes]) -> None:
         """Take note of changesets that nobody held before: what bears the name of ``replica`` it has made by itself."""

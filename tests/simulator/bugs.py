@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -35,7 +36,8 @@ from sync.core import clock, policy, register, trust
 from sync.core.changeset import Changeset
 from sync.core.clock import Timestamp
 from sync.core.policy import TRUST
-from sync.models import Entry, Register
+from sync.db import sql
+from sync.models import Chain, Entry, Register
 from sync.receive import _Inbox
 from sync.registry import spec_of
 
@@ -44,10 +46,11 @@ Patches = list[tuple[Any, str, Any]]  # target, attribute, what stands there ins
 
 @dataclass(frozen=True)
 class Bug:
-    """A mistake: its name, a sentence, and how it is planted."""
+    """A mistake: its name, a sentence, the test that fails with it ("" where none is named), and how it is planted."""
 
     name: str
     sentence: str
+    test: str
     patches: Callable[[], Patches]
 
     @contextmanager
@@ -62,11 +65,11 @@ class Bug:
 BUGS: dict[str, Bug] = {}
 
 
-def bug(sentence: str) -> Callable[[Callable[[], Patches]], Callable[[], Patches]]:
+def bug(sentence: str, test: str = "") -> Callable[[Callable[[], Patches]], Callable[[], Patches]]:
     """Enter a function that returns patches into the list."""
 
     def enter(make: Callable[[], Patches]) -> Callable[[], Patches]:
-        BUGS[make.__name__] = Bug(make.__name__, sentence, make)
+        BUGS[make.__name__] = Bug(make.__name__, sentence, test, make)
         return make
 
     return enter
@@ -75,12 +78,15 @@ def bug(sentence: str) -> Callable[[Callable[[], Patches]], Callable[[], Patches
 # --- accepting
 
 
-@bug("The signature of a changeset is not looked at.")
+@bug("The signature of a changeset is not looked at.", "tests/sync/test_receive.py::test_a_forged_signature_is_refused")
 def skip_the_signature() -> Patches:
     return [(receive.signing, "is_signed_by", lambda key, id, signature: True)]
 
 
-@bug("One good signature in a batch vouches for everything of its chain, not just for what lies before it.")
+@bug(
+    "One good signature in a batch vouches for everything of its chain, not just for what lies before it.",
+    "tests/sync/test_receive.py::test_a_good_prefix_of_a_chain_with_a_bad_end_is_kept",
+)
 def one_signature_for_all() -> Patches:
     real = _Inbox._vouched
 
@@ -92,7 +98,10 @@ def one_signature_for_all() -> Patches:
     return [(_Inbox, "_vouched", vouched)]
 
 
-@bug("A changeset is taken though the one before it is not here: the tip moves over a gap.")
+@bug(
+    "A changeset is taken though the one before it is not here: the tip moves over a gap.",
+    "tests/sync/test_receive.py::test_a_gap_is_refused_and_filled_later",
+)
 def tips_over_a_gap() -> Patches:
     real = _Inbox._objection
 
@@ -103,7 +112,10 @@ def tips_over_a_gap() -> Patches:
     return [(_Inbox, "_objection", objection)]
 
 
-@bug("The second branch of a fork is refused: what a restored or copied replica wrote first stays, the rest is lost.")
+@bug(
+    "The second branch of a fork is refused: what a restored or copied replica wrote first stays, the rest is lost.",
+    "tests/sync/test_forks.py::test_after_healing_the_summaries_are_equal",
+)
 def one_branch_of_a_fork() -> Patches:
     real = _Inbox._objection
 
@@ -117,7 +129,10 @@ def one_branch_of_a_fork() -> Patches:
     return [(_Inbox, "_objection", objection)]
 
 
-@bug("Log and tips are committed before registers and rows are: what crashes in between is never applied.")
+@bug(
+    "Log and tips are committed before registers and rows are: what crashes in between is never applied.",
+    "tests/sync/test_poison.py::test_a_full_disk_is_no_fault_of_a_changeset",
+)
 def checkpoint_before_apply() -> Patches:
     real = isolation.apply_each
 
@@ -134,7 +149,7 @@ def _in_transaction(work: Callable[[], Any]) -> None:
         work()
 
 
-@bug("What was received before is taken once more.")
+@bug("What was received before is taken once more.", "tests/sync/test_receive.py::test_receiving_twice_changes_nothing")
 def known_ones_are_new() -> Patches:
     real = receive.log.known
 
@@ -153,7 +168,10 @@ def known_ones_are_new() -> Patches:
     return [(_Inbox, "take", take)]
 
 
-@bug("A frame that is packed anew leaves the detached values behind.")
+@bug(
+    "A frame that is packed anew leaves the detached values behind.",
+    "tests/sync/test_forks.py::test_two_replicas_that_swap_state_hold_the_same",
+)
 def values_stay_behind() -> Patches:
     from sync.core import wire
 
@@ -164,7 +182,10 @@ def values_stay_behind() -> Patches:
 # --- trust
 
 
-@bug("What counts is judged once, at arrival; a change of the trusted list changes nothing that is here.")
+@bug(
+    "What counts is judged once, at arrival; a change of the trusted list changes nothing that is here.",
+    "tests/sync/test_receive.py::test_a_revocation_that_arrives_is_carried_out_here",
+)
 def judged_once() -> Patches:
     return [(receive, "readmit", lambda names: 0), (trust_admin.admission, "readmit", lambda names: 0)]
 
@@ -179,27 +200,37 @@ def quarantine_is_not_passed_on() -> Patches:
     return [(exchange, "missing", missing)]
 
 
-@bug("Whoever is on the list may write the list.")
+@bug(
+    "Whoever is on the list may enter others.",
+    "tests/sync/test_receive.py::test_an_edge_that_writes_the_trusted_list_is_quarantined",
+)
 def anybody_crowns_himself() -> Patches:
-    real = trust.evaluate
+    def every() -> list[Any]:
+        chains = Chain.objects.filter(scope=TRUST)
+        return [w for chain in chains for _, c in log.of_chain(chain.pk) for w in trusting.writes_of(c, chain.key)]
 
     def evaluate(root: str, pinned: Any, writes: Any, is_below: Any) -> Any:
-        every = list(writes)
-        found = real(root, pinned, every, is_below)
-        for write in sorted(every, key=lambda write: write.order):
-            if write.writer in found.entries and write.subject != root:
+        found = trust.evaluate(root, pinned, writes, is_below)
+        for write in sorted(writes, key=lambda write: write.order):
+            if write.writer in found.entries and write.subject not in found.entries:
                 found.entries[write.subject] = write.entry
         return found
 
-    return [(trusting, "evaluate", evaluate)]
+    return [(trusting, "_writes", every), (trusting, "evaluate", evaluate)]
 
 
-@bug("Everybody holds every scope: the submissions of a farm reach the other farms.")
+@bug(
+    "Everybody holds every scope: the submissions of a farm reach the other farms.",
+    "tests/sync/test_receive.py::test_another_farms_submissions_are_not_held_here",
+)
 def no_private_scopes() -> Patches:
     return [(module, "is_entitled", lambda party, scope: True) for module in (receive, exchange, policy)]
 
 
-@bug("The closing tips of a revoked name are not asked: all that it ever wrote counts.")
+@bug(
+    "The closing tips of a revoked name are not asked: all that it ever wrote counts.",
+    "tests/sync/test_receive.py::test_a_forgery_with_a_stolen_key_and_an_old_date_does_not_count_after_revocation",
+)
 def revoked_ones_count() -> Patches:
     real = trust.TrustList.party_at
 
@@ -209,7 +240,10 @@ def revoked_ones_count() -> Patches:
     return [(trust.TrustList, "party_at", party_at)]
 
 
-@bug("A replica whose key was changed goes on under its old incarnation.")
+@bug(
+    "A replica whose key was changed goes on under its old incarnation.",
+    "tests/sync/test_incarnation.py::test_another_key_makes_a_new_incarnation",
+)
 def new_key_old_incarnation() -> Patches:
     real = incarnation._why_new
     return [(incarnation, "_why_new", lambda own, noted, where, key: real(_with_key(own, key), noted, where, key))]
@@ -223,12 +257,18 @@ def _with_key(own: Any, key: str) -> Any:
 # --- clocks
 
 
-@bug("The clock is not advanced by what is applied.")
+@bug(
+    "The clock is not advanced by what is applied.",
+    "tests/sync/test_receive.py::test_what_is_written_here_after_something_was_received_is_later",
+)
 def clock_is_not_merged() -> Patches:
     return [(local, "set_clock", lambda stamp: None)]
 
 
-@bug("The clock is not advanced by what was held and is released.")
+@bug(
+    "The clock is not advanced by what was held and is released.",
+    "tests/sync/test_clocks.py::test_the_clock_is_merged_when_something_held_is_released",
+)
 def clock_is_not_merged_on_release() -> Patches:
     real_release, real_set = admission.release, local.set_clock
 
@@ -240,22 +280,31 @@ def clock_is_not_merged_on_release() -> Patches:
     return [(module, "release", release) for module in (admission, receive)]
 
 
-@bug("A stamp is what the wall says, also where that lies before the last one.")
+@bug(
+    "A stamp is what the wall says, also where that lies before the last one.",
+    "tests/sync/test_clocks.py::test_an_edit_under_a_slow_clock_wins_over_what_it_has_seen",
+)
 def wall_time_is_the_clock() -> Patches:
     return [(clock.Timestamp, "next", lambda self, wall_ms: Timestamp(wall_ms, 0))]
 
 
-@bug("Nothing is held, however far its clock runs ahead.")
+@bug("Nothing is held, however far its clock runs ahead.", "tests/sync/test_receive.py::test_a_clock_in_the_year_2099_is_held")
 def nothing_is_held() -> Patches:
     return [(clock.Timestamp, "is_ahead", lambda self, wall_ms, drift_ms: False)]
 
 
-@bug("What is held is never released.")
+@bug(
+    "What is held is never released.",
+    "tests/sync/test_receive.py::test_what_was_held_counts_when_the_wall_clock_has_caught_up",
+)
 def nothing_is_released() -> Patches:
     return [(module, "release", lambda: 0) for module in (admission, receive)]
 
 
-@bug("Holding is asked anew: what was applied is taken back where the wall clock has jumped back.")
+@bug(
+    "Holding is asked anew: what was applied is taken back where the wall clock has jumped back.",
+    "tests/sync/test_clocks.py::test_a_clock_that_is_set_back_while_running_takes_nothing_back",
+)
 def hold_takes_back() -> Patches:
     real = admission.release
 
@@ -265,19 +314,6 @@ def hold_takes_back() -> Patches:
         return real()
 
     return [(module, "release", release) for module in (admission, receive)]
-
-
-@bug("What follows a held changeset in its chain is not held with it.")
-def held_parents_hold_nobody() -> Patches:
-    real = _Inbox._judge
-
-    def judge(self: Any, changeset: Changeset) -> Any:
-        record = real(self, changeset)
-        if record.state == Entry.State.HELD and not changeset.head.stamp.is_ahead(self.wall, 300_000):
-            return replace(record, state=int(Entry.State.APPLIED), reason="")
-        return record
-
-    return [(_Inbox, "_judge", judge)]
 
 
 # --- registers
@@ -292,7 +328,10 @@ def no_tie_break() -> Patches:
     return [(values.Values, "shown", shown)]
 
 
-@bug("State is kept as heads only: what was overwritten before it came is a head when it comes.")
+@bug(
+    "State is kept as heads only: what was overwritten before it came is a head when it comes.",
+    "tests/core/test_register.py::test_an_overwritten_write_that_comes_late_does_not_return",
+)
 def heads_only() -> Patches:
     real = register.Row.write
 
@@ -304,7 +343,10 @@ def heads_only() -> Patches:
     return [(register.Row, "write", write)]
 
 
-@bug("A write overwrites whatever stands there, seen or not.")
+@bug(
+    "A write overwrites whatever stands there, seen or not.",
+    "tests/sync/test_capture.py::test_two_instances_that_change_one_field_are_siblings_and_a_third_resolves_them",
+)
 def over_is_all_heads() -> Patches:
     def over(row: Any, change: Any, slot: Any, *_: Any) -> list[bytes]:
         return [*slot.row.heads.get(change.key, ()), *(slot.row.deletes if row.before is None else ())]
@@ -312,23 +354,32 @@ def over_is_all_heads() -> Patches:
     return [(commit, "_over", over)]
 
 
-@bug("A write overwrites nothing.")
+@bug(
+    "A write overwrites nothing.",
+    "tests/sync/test_capture.py::test_two_instances_that_change_one_field_are_siblings_and_a_third_resolves_them",
+)
 def over_is_nothing() -> Patches:
     return [(commit, "_over", lambda *_: [])]
 
 
-@bug("What an instance was loaded with is forgotten: a stale save counts as a statement about the row of now.")
+@bug(
+    "What an instance was loaded with is forgotten: a stale save counts as a statement about the row of now.",
+    "tests/sync/test_capture.py::test_a_stale_full_save_does_not_bring_old_values_back",
+)
 def stale_form_wins() -> Patches:
     return [(pending, "remember_seen", lambda instance, loaded, using: None)]
 
 
-@bug("A save writes every field that it names, also those that did not change.")
+@bug(
+    "A save writes every field that it names, also those that did not change.",
+    "tests/sync/test_capture.py::test_save_writes_every_field_once_and_then_only_what_changed",
+)
 def unchanged_fields_are_written() -> Patches:
     real = difference._field_changes
 
     def changes(field: Any, before: Any, after: Any, seen: Any) -> Iterator[Any]:
         found = list(real(field, before, after, seen))
-        if not found and before is not None and field.policy == "register" and field.name in seen:
+        if not found and before is not None and field.policy in ("register", "text"):
             value = field.to_json(after[field.name])
             found = [difference.Change(field, None, value, value, False, False)]
         yield from found
@@ -336,13 +387,19 @@ def unchanged_fields_are_written() -> Patches:
     return [(difference, "_field_changes", changes)]
 
 
-@bug("Deletions are purged together with the registers of a row that is dead.")
+@bug(
+    "Deletions are purged together with the registers of a row that is dead.",
+    "tests/core/test_register.py::test_a_state_survives_being_stored",
+)
 def tombstones_are_dropped() -> Patches:
     real = register.Row.encode
     return [(register.Row, "encode", lambda self: real(register.Row()) if self.deletes and not self.own else real(self))]
 
 
-@bug("A deletion takes the row, whatever was written to it unseen.")
+@bug(
+    "A deletion takes the row, whatever was written to it unseen.",
+    "tests/core/test_register.py::test_a_deletion_takes_only_what_it_has_seen",
+)
 def deletion_always_wins() -> Patches:
     real = register.Row.own
 
@@ -352,7 +409,10 @@ def deletion_always_wins() -> Patches:
     return [(register.Row, "own", property(own))]
 
 
-@bug("A write takes the deletions away that are there.")
+@bug(
+    "A write takes the deletions away that are there.",
+    "tests/sync/test_conflicts.py::test_an_ordinary_edit_does_not_answer_the_question",
+)
 def any_write_revives() -> Patches:
     real = register.Row.write
 
@@ -363,7 +423,10 @@ def any_write_revives() -> Patches:
     return [(register.Row, "write", write)]
 
 
-@bug("Fields of the policy `latest`, such as the time of a change, keep a deleted row alive.")
+@bug(
+    "Fields of the policy `latest`, such as the time of a change, keep a deleted row alive.",
+    "tests/core/test_register.py::test_a_timestamp_keeps_no_row_alive",
+)
 def a_timestamp_revives() -> Patches:
     def own(self: Any) -> bool:
         seen = frozenset().union(*self.deletes.values()) if self.deletes else frozenset()
@@ -372,12 +435,18 @@ def a_timestamp_revives() -> Patches:
     return [(register.Row, "own", property(own))]
 
 
-@bug("A deleted page takes a block along that somebody else has added meanwhile.")
+@bug(
+    "A deleted page takes a block along that somebody else has added meanwhile.",
+    "tests/sync/test_receive.py::test_a_block_that_a_deletion_of_its_page_had_not_seen_keeps_the_page",
+)
 def parts_keep_nothing_alive() -> Patches:
     return [(project._Projector, "_lives", lambda self, key, slot: project.is_own(self.model, slot.row))]
 
 
-@bug("The digest forgets to take out what a row was before.")
+@bug(
+    "The digest forgets to take out what a row was before.",
+    "tests/sync/test_receive.py::test_any_order_repetition_and_partition_gives_equal_state",
+)
 def digest_only_grows() -> Patches:
     real = registers.Batch.save
 
@@ -389,7 +458,10 @@ def digest_only_grows() -> Patches:
     return [(registers.Batch, "save", save)]
 
 
-@bug("Fields that were not changed here are not shown anew when a row is derived again.")
+@bug(
+    "Fields that were not changed here are not shown anew when a row is derived again.",
+    "tests/sync/test_receive.py::test_a_field_that_only_a_revoked_replica_wrote_is_empty_again",
+)
 def derived_rows_keep_old_columns() -> Patches:
     real = rebuild._finish
 
@@ -400,10 +472,25 @@ def derived_rows_keep_old_columns() -> Patches:
     return [(rebuild, "_finish", finish)]
 
 
+@bug(
+    "A row is replaced instead of updated: columns that no replica writes for another are empty again.",
+    "tests/sync/test_documented_models.py::test_what_is_local_stays_when_a_row_is_written_anew",
+)
+def replace_for_upsert() -> Patches:
+    def upsert(table: str, key: str, columns: Any, rows: Any, keep: Any = ()) -> None:
+        sql.delete_in(table, key, [row[0] for row in rows])
+        sql.insert(table, (key, *columns), rows)
+
+    return [(project, "sql", SimpleNamespace(**{**vars(sql), "upsert": upsert}))]
+
+
 # --- names
 
 
-@bug("A name is free again when its owner dies.")
+@bug(
+    "A name is free again when its owner dies.",
+    "tests/sync/test_claims.py::test_an_owner_that_is_renamed_or_deleted_hands_its_slug_to_nobody",
+)
 def slug_is_handed_on_at_death() -> Patches:
     real = claims._with_words
 
@@ -414,13 +501,16 @@ def slug_is_handed_on_at_death() -> Patches:
     return [(claims, "_with_words", living)]
 
 
-@bug("Only names that were claimed here are kept.")
+@bug(
+    "Only names that were claimed here are kept.",
+    "tests/sync/test_claims.py::test_a_slug_that_is_taken_here_is_not_given_out_again",
+)
 def names_of_others_are_not_kept() -> Patches:
     real = claims.note
     return [(rebuild.claims, "note", lambda made: real([c for c in made if c.head.name == commit.conf.name()]))]
 
 
-@bug("Whoever claims a name last has it.")
+@bug("Whoever claims a name last has it.", "tests/sync/test_receive.py::test_a_former_slug_belongs_to_its_row_for_ever")
 def the_last_claim_wins() -> Patches:
     from sync.core import slug
 
@@ -437,30 +527,42 @@ def the_last_claim_wins() -> Patches:
 # --- incarnations and forks
 
 
-@bug("A database that was taken back or copied goes on under its old incarnation and numbers.")
+@bug(
+    "A database that was taken back or copied goes on under its old incarnation and numbers.",
+    "tests/sync/test_incarnation.py::test_a_database_taken_back_goes_on_under_a_new_incarnation",
+)
 def incarnation_is_forgotten() -> Patches:
     return [(incarnation, "_why_new", lambda own, noted, where, key: "")]
 
 
-@bug("A changeset of our own incarnation that came from elsewhere is no reason to leave it.")
+@bug(
+    "A changeset of our own incarnation that came from elsewhere is no reason to leave it.",
+    "tests/sync/test_incarnation.py::test_our_own_signature_on_what_is_not_here_is_a_proof",
+)
 def own_twin_is_not_noticed() -> Patches:
     return [(_Inbox, "_leave_forked_incarnation", staticmethod(lambda accepted: None))]
 
 
-@bug("The tips of a chain are compared by number: two branches of one length look alike.")
+@bug(
+    "The tips of a chain are compared by number: two branches of one length look alike.",
+    "tests/sync/test_forks.py::test_two_branches_of_one_length_have_two_summaries",
+)
 def tips_by_number() -> Patches:
     real = exchange.summary
     return [(exchange, "summary", lambda tips: real({tip._replace(dot=b"") for tip in tips}))]
 
 
-@bug("A number is given out twice: the clock and the number of the last changeset are taken from memory that a crash took.")
+@bug(
+    "A number is given out twice: the clock and the number of the last changeset are taken from memory that a crash took.",
+    "tests/sync/test_capture.py::test_changesets_are_numbered_without_gaps_chained_and_signed",
+)
 def a_number_is_used_again() -> Patches:
     real = commit.make
 
     def make(scope: str, draft: Any, own: Any, after: Any = clock.ZERO) -> Changeset:
         ends = commit.Tip.objects.order_by("-seq")
         stale = ends.filter(chain__name=commit.conf.name(), chain__scope=scope).first()
-        if stale is not None and stale.seq % 5 == 4:
+        if stale is not None and stale.seq % 2 == 0:
             before = Entry.objects.filter(dot=stale.dot).values_list("prev", flat=True).get()
             if before is not None:
                 stale.dot, stale.seq = before, stale.seq - 1
@@ -473,7 +575,10 @@ def a_number_is_used_again() -> Patches:
 # --- exchange
 
 
-@bug("A replica sends what it made itself, and nothing that it got from others.")
+@bug(
+    "A replica sends what it made itself, and nothing that it got from others.",
+    "tests/sync/test_forks.py::test_a_branch_is_sent_from_where_it_begins",
+)
 def only_own_are_sent() -> Patches:
     real = exchange._lags
 
@@ -483,7 +588,10 @@ def only_own_are_sent() -> Patches:
     return [(exchange, "_lags", lags)]
 
 
-@bug("The first changeset of each chain that is sent is left out.")
+@bug(
+    "The first changeset of each chain that is sent is left out.",
+    "tests/sync/test_forks.py::test_a_branch_is_sent_from_where_it_begins",
+)
 def off_by_one() -> Patches:
     real = exchange._entries
 
@@ -493,7 +601,10 @@ def off_by_one() -> Patches:
     return [(exchange, "_entries", entries)]
 
 
-@bug("A peer's last line is not waited for: a stream that was cut between frames counts as whole.")
+@bug(
+    "A peer's last line is not waited for: a stream that was cut between frames counts as whole.",
+    "tests/sync/test_cut_streams.py::test_a_stream_cut_anywhere_is_gone_on_with",
+)
 def cut_streams_are_whole() -> Patches:
     return [(sweep._Stream, "check", lambda self: None)]
 
@@ -501,7 +612,10 @@ def cut_streams_are_whole() -> Patches:
 # --- releases
 
 
-@bug("What concerns a model that is not known here is dropped.")
+@bug(
+    "What concerns a model that is not known here is dropped.",
+    "tests/sync/test_receive.py::test_an_unknown_model_is_kept_and_counted_and_blocks_nothing",
+)
 def unknown_models_are_dropped() -> Patches:
     real = rebuild.fold
 
@@ -517,7 +631,10 @@ def upgrades_show_nothing() -> Patches:
     return [(replay, "after_upgrade", lambda: None)]
 
 
-@bug("A field that is not known here is dropped from the registers.")
+@bug(
+    "A field that is not known here is dropped from the registers.",
+    "tests/sync/test_receive.py::test_a_field_of_a_newer_release_is_kept_and_shown_after_the_upgrade",
+)
 def unknown_fields_are_dropped() -> Patches:
     from sync import fold
 

@@ -4,6 +4,7 @@ import pytest
 
 from sync.simulator.runs import run_seed, smallest
 from tests.simulator.bugs import BUGS
+from tests.simulator.hunt import PAGE
 
 # Quick to find, and of every kind: what is taken, what counts, what is overwritten, what is shown, what is sent.
 QUICK = ("tips_over_a_gap", "known_ones_are_new", "over_is_nothing", "deletion_always_wins", "digest_only_grows", "off_by_one")
@@ -33,3 +34,16 @@ def test_every_mistake_can_be_planted(name):
     with BUGS[name].planted():
         pass
     assert [getattr(target, attribute) for target, attribute, _ in BUGS[name].patches()] == before
+
+
+def test_the_page_says_of_every_mistake_who_finds_it():
+    """A seed, or a test that is there by that name."""
+    rows = {line.split("`")[1]: line for line in PAGE.read_text().splitlines() if line.startswith("| `")}
+    assert list(rows) == list(BUGS)
+    for name, bug in BUGS.items():
+        assert bug.sentence in rows[name]
+        assert "| seed " in rows[name] or bug.test
+        if bug.test:
+            path, test = bug.test.split("::")
+            assert f"by name `{test}`" in rows[name]
+            assert f"def {test}(" in (PAGE.parents[1] / path).read_text()

@@ -86,6 +86,19 @@ def test_the_example_receives(example: dict[str, Any]) -> None:
     assert MissingBlob.objects.filter(digest="ab" * 32).exists()
 
 
+def test_what_is_local_stays_when_a_row_is_written_anew(example: dict[str, Any]) -> None:
+    """A row that waits for an upgrade is written with all of its columns at the next change: not with those of this replica alone."""
+    origin = Origin("EDGE01-LON").trust_here()
+    token = new_token(origin.name)
+    newer = [Write("title", None, "Tide", []), Write("price", None, 3, [])]
+    whole = origin.make(Op("content.event", token, newer))
+    arrive(whole)
+    example["Event"].objects.update(visits=7)
+    arrive(origin.make(Op("content.event", token, [Write("title", None, "Low tide", [0])]), refs=[whole.dot]))
+    found = example["Event"].objects.get()
+    assert (found.title, found.visits) == ("Low tide", 7)
+
+
 @pytest.mark.parametrize(
     ("identity", "field"),
     [

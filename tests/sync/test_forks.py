@@ -198,6 +198,14 @@ def test_after_healing_the_summaries_are_equal():
     assert Section.objects.count() == len(dots(longer) | dots(shorter))
 
 
+def test_two_branches_of_one_length_have_two_summaries():
+    """Tips are compared by what they are, and not by their numbers: or nobody would ask for the other branch."""
+    hold(*branch(3))
+    one = exchange.summary(tips())
+    hold(*branch(3))
+    assert exchange.summary(tips()) != one
+
+
 def test_whoever_does_not_ask_again_gets_the_whole_chain():
     """A client of the first protocol, whose tip is unknown here and not ahead, is sent everything: correct, if not cheap."""
     longer, shorter = restored()
