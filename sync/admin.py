@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib import admin
@@ -43,5 +44,12 @@ class BoardAdmin(admin.ModelAdmin):
         """Show what ``sync_status`` says."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        context = {**self.admin_site.each_context(request), "title": "Replication", "opts": self.opts, "status": status()}
+        now = status()
+        context = {**self.admin_site.each_context(request), "title": "Replication", "opts": self.opts, "status": now}
+        context["peers"] = [{**peer, "contacted": _moment(peer["last_contact"])} for peer in now["peers"]]
         return TemplateResponse(request, "sync/board.html", context)
+
+
+def _moment(text: str | None) -> datetime | None:
+    """Return the time that ``status`` names, in UTC."""
+    return datetime.fromisoformat(text).astimezone(UTC) if text else None

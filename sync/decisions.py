@@ -88,10 +88,17 @@ def _reopen(key: RowKey, slot: Slot, decision: Decision) -> None:
 
 
 def _delete_again(key: RowKey, slot: Slot, changeset: Changeset) -> None:
-    named = set(changeset.refs()) & slot.row.deletes.keys()
-    draft = Draft()
-    seen = set[bytes]().union(*(slot.row.deletes[dot] for dot in named))
-    draft.ops.append(Op(*key, [], draft.index(sorted(seen))))
+    """Delete the row again, and those of its parts that were kept with it."""
+    batch, draft, refs = Batch(), Draft(), set(changeset.refs())
+    kept = [RowKey(op.model, op.token) for op in changeset.head.ops]
+    model = spec_of(key.model)
+    parts = parts_of(key, model) if model else {}
+    batch.load(kept)
+    for each in (name for name in kept if name == key or name in parts):
+        row = batch.slots[each].row
+        if not row.unanswered():
+            seen = set[bytes]().union(*(row.deletes[dot] for dot in refs & row.deletes.keys()))
+            draft.ops.append(Op(*each, [], draft.index(sorted(seen))))
     record(slot.scope, draft)
 
 

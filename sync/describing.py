@@ -59,6 +59,10 @@ class Describer:
             return None
         return field.field.formfield()
 
+    def after_deciding(self, token: str, name: str | None) -> str:
+        """Return what is still to be done once a register of a row was decided, in a sentence; empty for nothing."""
+        return ""
+
     def media(self, form: forms.Form, request: HttpRequest) -> Any:
         """Return what the head of the page needs for ``form``."""
         return form.media

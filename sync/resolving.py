@@ -47,7 +47,7 @@ def keep(model: str, token: str, seen: Iterable[str]) -> None:
     """Let the row stay: a write that names the deletions among ``seen``. Raises StaleError.
 
     The write repeats a value: that of a time when the row was made, which nobody edits, or of a text, which merges with what
-    somebody else makes of it meanwhile.
+    somebody else makes of it meanwhile. What the same deletions took of its parts, and stayed, is kept with it.
     """
     key = RowKey(model, token)
     with deciding():
@@ -56,8 +56,11 @@ def keep(model: str, token: str, seen: Iterable[str]) -> None:
         if not slot.alive or not answered:
             raise StaleError(f"nothing is left to decide about {token}; look again")
         values, draft = Values(), Draft()
-        name, head = quietest(key, slot.row, values)
-        redraft(draft, key, name, values, head, [head, *answered])
+        for each, row in {key: slot.row, **parts_of(key, _model(key))}.items():
+            named = [dot for dot in row.unanswered() if dot in answered]
+            if named:
+                name, head = quietest(each, row, values)
+                redraft(draft, each, name, values, head, [head, *named])
         record(slot.scope, draft)
 
 

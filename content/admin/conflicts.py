@@ -25,6 +25,7 @@ from sync.describing import Describer, Description
 from sync.registry import FieldSpec, ModelSpec
 
 NAMES = {kind.kind: str(kind._meta.verbose_name).capitalize() for kind in KINDS}
+UNSEEN = "Readers see it when the page is published."
 BESIDE = {"html": "Text", "asset": "Picture", "rows": "Table"}  # of keys whose form field needs no label
 
 
@@ -61,9 +62,17 @@ class PageDescriber(WithOurFields):
     """Pages, which are edited at the address of their slug."""
 
     columns = {"section_id": "section", "image_id": "picture"}
+    words = {"publication_id": "What readers see"}  # of registers that no field of the form is about
 
     def describe(self, rows: Iterable[Page]) -> dict[str, Description]:
         return {page.pk: Description(page.title, editor_address(page)) for page in rows}
+
+    def label(self, model: ModelSpec, name: str, row: Any = None) -> str:
+        return self.words.get(name) or super().label(model, name, row)
+
+    def after_deciding(self, token: str, name: str | None) -> str:
+        is_draft = name is not None and name != "publication_id"
+        return UNSEEN if is_draft and Page.objects.filter(token=token).exclude(publication_id=None).exists() else ""
 
     def field_of(self, name: str, row: Any) -> Any:
         return PageForm.base_fields.get(self.columns.get(name, name))
@@ -86,6 +95,10 @@ class BlockDescriber(WithOurFields):
         page = pages.get(block.parent_id)
         title = f"{NAMES.get(block.type, block.type)} in {page.title}" if page else str(block)
         return Description(title, editor_address(page) if page else "")
+
+    def after_deciding(self, token: str, name: str | None) -> str:
+        published = Page.objects.filter(blocks__token=token).exclude(publication_id=None)
+        return UNSEEN if name is not None and published.exists() else ""
 
     def field_of(self, name: str, row: Any) -> Any:
         form = FORMS.get(getattr(row, "type", ""))

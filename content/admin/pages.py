@@ -19,6 +19,7 @@ from js_asset import JSON, Media, Script
 
 from content.admin.addresses import SluggedAddresses, editor_address
 from content.admin.blocks import INLINES
+from content.admin.conflicts import NAMES
 from content.admin.filters import StateFilter, state_of
 from content.admin.preview import Previews
 from content.admin.versions import CarriesVersions
@@ -256,7 +257,7 @@ class PageAdmin(SluggedAddresses, Previews, CarriesVersions, ContentEditor):
 
     def _warn(self, request: HttpRequest, forms: list[Any]) -> None:
         """Name what somebody else changed since the form was opened, and this form too."""
-        labels = dict.fromkeys(str(form[name].label) for form in forms for name in form.overtaken() if name not in MERGED)
+        labels = dict.fromkeys(_label(form, name) for form in forms for name in form.overtaken() if name not in MERGED)
         if labels:
             text = (
                 f"Meanwhile changed elsewhere too: {', '.join(labels)}. "
@@ -298,6 +299,11 @@ class PageAdmin(SluggedAddresses, Previews, CarriesVersions, ContentEditor):
         address = public_address(page)
         title = Truncator(page.title).chars(60)
         self.message_user(request, format_html('Published: <a href="{}">{}</a>', address, title), messages.SUCCESS)
+
+
+def _label(form: Any, name: str) -> str:
+    """Return what a field is called; one without a label, by the kind of its block."""
+    return str(form[name].label) or NAMES[form.kind]
 
 
 def is_public_as_it_is(page: Page) -> bool:

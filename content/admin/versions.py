@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
+from content.admin.gone import gone
 from content.forms.versioned import ROW, VersionedForm, carried
 from sync import conflicts, local
 from sync.inbox.admin import address_of
@@ -40,6 +41,12 @@ class CarriesVersions:
             local.take_turn()  # two saves of one form, sent at once, follow each other
             object_id = object_id or self._stored_before(request)
         return super()._changeform_view(request, object_id, form_url, extra_context)  # type: ignore[misc]
+
+    def _get_obj_does_not_exist_redirect(self: Any, request: HttpRequest, opts: Any, object_id: str) -> HttpResponse:
+        """Keep what was typed into a form whose row is gone; a question whether to delete it has nothing to keep."""
+        if request.method == "POST" and "post" not in request.POST:
+            return gone(request, self)
+        return super()._get_obj_does_not_exist_redirect(request, opts, object_id)  # type: ignore[misc]
 
     def _stored_before(self: Any, request: HttpRequest) -> str | None:
         """Return the key of the row that this very form for a new row has made already, when it was sent before."""

@@ -28,7 +28,9 @@ from sync.resolving import field_of
 
 PAGE_SIZE = 20
 LATEST = 30  # decisions that are offered to be taken back
-STALE = "Somebody has decided or changed this meanwhile; nothing was written. This is how it stands now."
+STALE = "Somebody has changed this meanwhile; nothing was written. This is how it stands now."
+DECIDED = "Somebody has decided this meanwhile; nothing was written."
+REOPENED = "Taken back: the conflict is open again. Its versions bear your name now, who reopened it."
 
 
 def address_of(model: str, token: str, field: str | None, back: str = "") -> str:
@@ -138,11 +140,17 @@ class ConflictAdmin(admin.ModelAdmin):
             form.add_error("value", refused)
             return self._one(request, found, form)
         except (StaleError, KeyError, ValueError):
-            self.message_user(request, STALE, messages.WARNING)
-            return HttpResponseRedirect(request.get_full_path())
+            return self._refuse(request, conflicts.find(model, token, field) is not None)
         link = reverse("admin:sync_conflict_decided")
-        self.message_user(request, format_html('Decided. <a href="{}">Take it back</a>', link), messages.SUCCESS)
+        after = describer(model).after_deciding(token, field)
+        text = format_html('Decided. {}{}<a href="{}">Take it back</a>', after, " " if after else "", link)
+        self.message_user(request, text, messages.SUCCESS)
         return self._leave(request)
+
+    def _refuse(self, request: HttpRequest, is_open: bool) -> HttpResponse:
+        """Say that a decision came too late: show what is left to decide, or go."""
+        self.message_user(request, STALE if is_open else DECIDED, messages.WARNING)
+        return HttpResponseRedirect(request.get_full_path()) if is_open else self._leave(request)
 
     def _editing(self, found: Conflict | None, data: Any = None) -> forms.Form | None:
         """Return the form in which another value is written; it begins with what is shown."""
@@ -185,9 +193,9 @@ class ConflictAdmin(admin.ModelAdmin):
         try:
             undo(model, token, field or None, dot)
         except (StaleError, KeyError, ValueError):
-            self.message_user(request, STALE, messages.WARNING)
+            self.message_user(request, DECIDED, messages.WARNING)
             return HttpResponseRedirect(request.path)
-        self.message_user(request, "Taken back: the conflict is open again.", messages.SUCCESS)
+        self.message_user(request, REOPENED if field else "Taken back: the conflict is open again.", messages.SUCCESS)
         return HttpResponseRedirect(address_of(model, token, field or None))
 
 

@@ -77,6 +77,11 @@ class Card:
         return [*([self.shown] if self.shown else []), *self.others]
 
     @property
+    def choices(self) -> list[tuple[Side, str]]:
+        """The sides that can be taken, each with what tells it from the others: its author, or the place too, or the time too."""
+        return [(side, _told_apart(side, self.sides)) for side in self.sides if side.version.is_held]
+
+    @property
     def seen(self) -> str:
         """What is to be handed back with a decision."""
         return " ".join(self.conflict.seen)
@@ -138,6 +143,16 @@ def _card(
         may_decide(user, conflict.model, conflict.field or ANYTHING),
         may_decide(user, conflict.model, None),
     )
+
+
+def _told_apart(side: Side, sides: Sequence[Side]) -> str:
+    author = side.version.author or "somebody"
+    same = [each for each in sides if each.version.author == side.version.author]
+    if len(same) == 1:
+        return f"{author}’s" if side.version.author else "the other’s"
+    place = f"the version of {author} at {side.replica}"
+    is_alone = [each.replica for each in same].count(side.replica) == 1
+    return place if is_alone else f"{place}, {side.when:%H:%M:%S} UTC"
 
 
 def side_of(model: ModelSpec | None, version: Version) -> Side:

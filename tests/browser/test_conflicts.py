@@ -32,7 +32,7 @@ def test_two_tabs_show_each_other_what_they_wrote_and_one_is_chosen(quiet_page, 
         expect(two.locator(WRITING).first).to_have_text("The barges wait.")
         two.get_by_role("link", name="Text", exact=True).click()
         expect(note).to_be_in_viewport()
-        note.get_by_label("take mira’s").check()
+        note.get_by_label("take the version of mira at").check()
         two.get_by_role("button", name="Save", exact=True).click()
         expect(two.locator(".messagelist")).to_contain_text("Decided")
         expect(two.locator(WRITING).first).to_have_text("The ships wait.")

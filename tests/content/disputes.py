@@ -34,8 +34,10 @@ def next_moment() -> int:
     return moment + 1
 
 
-def dispute(origin: Origin, row: Any, name: str, mine: Any, theirs: Any, *, theirs_is_later: bool = False) -> None:
-    """Let "mira" write ``mine`` here and "ada" ``theirs`` at ``origin``, into one register, neither knowing of the other.
+def dispute(
+    origin: Origin, row: Any, name: str, mine: Any, theirs: Any, *, theirs_is_later: bool = False, here: str = "mira"
+) -> None:
+    """Let ``here`` write ``mine`` here and "ada" ``theirs`` at ``origin``, into one register, neither knowing of the other.
 
     The later one is shown: mine, unless ``theirs_is_later``.
     """
@@ -43,7 +45,7 @@ def dispute(origin: Origin, row: Any, name: str, mine: Any, theirs: Any, *, thei
     heads = registers(row).row.heads.get(name, ())
     moment = next_moment()
     next_moment()
-    with pending.written_by("mira"):
+    with pending.written_by(here):
         setattr(row, field, {**getattr(row, field), element: mine} if element else mine)
         row.save()
     write = Write(field, element or None, theirs, list(range(len(heads))))

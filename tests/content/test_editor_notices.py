@@ -267,3 +267,24 @@ def test_a_move_keeps_no_block_that_was_deleted_elsewhere():
     form = form_of(client, address(page)) | {"richtext-0-ordering": "99"}
     delete_elsewhere(edge(), block, lambda: save(client, page, form))
     assert not Block.objects.filter(pk=block.pk).exists() and conflicts.count() == 0
+
+
+def test_a_field_without_a_label_is_named_by_its_block():
+    """Two who changed the same words are told that it is a text that both changed."""
+    page, client = make_page(*texts(1)), person("author")
+    old = form_of(client, address(page))
+    save(client, page, form_of(client, address(page)) | {"richtext-0-html": "<p>theirs</p>"})
+    response = client.post(address(page), old | {"title": "Mine", "richtext-0-html": "<p>mine</p>", "_save": ""}, follow=True)
+    assert "Meanwhile changed elsewhere too: Text. What" in response.content.decode()
+
+
+def test_two_versions_of_one_author_are_told_apart_by_place_or_time():
+    """Ada here and Ada there differ by the replica; twice Ada at one place by the time."""
+    page, client, one = make_page(title="A"), person("author"), edge()
+    dispute(one, page, "title", "B", "C", here="ada")
+    assert "take the version of ada at EDGE01-LON</label>" in client.get(address(page)).content.decode()
+    old = form_of(client, address(page))
+    for title in ("D", "E"):
+        save(client, page, (form_of(client, address(page)) if title == "D" else old) | {"seo_title": title})
+    told = client.get(address(page)).content.decode()
+    assert len(re.findall(r"take the version of author at MASTER01-LON, \d\d:\d\d:\d\d UTC</label>", told)) == 1

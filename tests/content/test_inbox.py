@@ -1,5 +1,7 @@
 """Promises of the inbox of conflicts: everything needed to decide is shown, one click decides, and it can be taken back."""
 
+from datetime import UTC, datetime
+
 import pytest
 from django.db import connection
 from django.test import Client
@@ -10,8 +12,9 @@ from content.models import Block, Page, Section
 from content.publishing import publish
 from sync import conflicts
 from sync.core.changeset import Op, Write
-from sync.models import Entry
-from tests.content.disputes import delete_elsewhere, dispute, edge
+from sync.models import Contact, Entry
+from sync.versions import row_key
+from tests.content.disputes import delete_elsewhere, dispute, edge, next_moment, registers
 from tests.content.editing import address, form_of, make_page, person, texts
 from tests.content.test_editor_old_forms import versions
 from tests.sync.origins import arrive, assert_rows_follow_from_log
@@ -303,3 +306,73 @@ def test_the_board_shows_the_state_of_replication(disputed):
     html = person("administrator").get(reverse("admin:sync_board_changelist")).content.decode()
     assert "EDGE01-LON" in html and "MASTER01-LON" in html and "quarantined" in html
     assert person("editor").get(reverse("admin:sync_board_changelist")).status_code == 403
+
+
+def test_the_board_tells_times_with_their_zone_and_all_that_waits(disputed):
+    """When a peer was last heard of, in UTC; orphans and values missing stand beside the other figures."""
+    trusted = Contact.objects.create(name="EDGE01-LON", last_contact=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+    trusted.error = {"code": "down", "detail": "It does not answer."}
+    trusted.save()
+    html = person("administrator").get(reverse("admin:sync_board_changelist")).content.decode()
+    assert "2 Jan 2026, 03:04:05 UTC</time>" in html and "orphans" in html and "values missing" in html
+    assert '<span class="error narrow">It does not answer.</span></th>' in html
+
+
+@pytest.mark.parametrize("field, mine, theirs", [("title", "B", "C"), ("data/html", "<p>x</p>", "<p>y</p>")])
+def test_whoever_decides_about_a_published_page_hears_when_readers_see_it(field, mine, theirs):
+    """Of the page or a block of it: when it is published. A page that is not public needs no such word."""
+    one = edge()
+    for is_public in (True, False):
+        page, client = make_page(*texts(1), title="A"), person("editor")
+        if is_public:
+            publish(page)
+        row = page if field == "title" else page.blocks.get()
+        dispute(one, row, field, mine, theirs)
+        html = decide(client, row, field, f"take:{others(row, field)}").content.decode()
+        assert ("Decided. Readers see it when the page is published. <a" in html) is is_public
+
+
+def test_a_decision_that_comes_too_late_is_told_once(disputed):
+    """One sentence, not two that contradict each other."""
+    client, found = person("author"), conflicts.find("content.page", disputed.pk, "title")
+    late = {"seen": " ".join(found.seen), "decision": f"take:{found.others[0].dot}"}
+    decide(client, disputed, "title", f"take:{found.shown.dot}")
+    html = client.post(where(disputed, "title"), late, follow=True).content.decode()
+    assert "Somebody has decided this meanwhile; nothing was written." in html
+    assert "no longer one" not in html and "how it stands now" not in html
+
+
+def test_what_a_page_shows_to_readers_is_called_so():
+    """The register that names the publication bears no name of a column."""
+    page = make_page(title="A")
+    first, second = publish(page), publish(page)
+    dispute(edge(), page, "publication_id", first.pk, second.pk)
+    assert "What readers see: 2 versions" in person("editor").get(where(page, "publication_id")).content.decode()
+
+
+def test_a_page_that_is_kept_is_kept_with_its_blocks():
+    """One deletion took page and block, both were written to unseen: one answer is for both, and can be taken back for both."""
+    page, client = make_page(*texts(2), title="A"), person("editor")
+    block, calm = page.blocks.all()
+    delete_page_elsewhere(edge(), page, block, calm)
+    assert {found.token for found in conflicts.conflicts()} == {page.pk, block.pk}
+    decide(client, page, None, "keep")
+    assert conflicts.count() == 0
+    form = form_of(client, f"{INBOX}decided/", None)
+    client.post(f"{INBOX}decided/", form | {"model": "content.page", "token": page.pk})
+    assert {found.token for found in conflicts.conflicts()} == {page.pk, block.pk}
+    assert Block.objects.filter(pk=block.pk).exists()
+
+
+def delete_page_elsewhere(origin, page, block, calm):
+    """Let "ada" delete ``page`` with both blocks at ``origin``, who had not seen what is written here to it and ``block``."""
+    rows, refs, moment = [page, block, calm], [], next_moment()
+    for row in rows:
+        refs += [dot for dot in registers(row).row.dots() if dot not in refs]
+    seen = [[refs.index(dot) for dot in registers(row).row.dots()] for row in rows]
+    next_moment()
+    page.title, block.data = "B", {"html": "<p>edited</p>"}
+    page.save()
+    block.save()
+    ops = [Op(row_key(type(row), row.pk).model, row.pk, [], each) for row, each in zip(rows, seen, strict=True)]
+    arrive(origin.make(*ops, refs=refs, ms=moment))
