@@ -191,8 +191,19 @@ def _apply(batch: Batch, rows: Sequence[RowChange], made: Sequence[Changeset]) -
         slot.dirty = slot.dirty or bool(row.restore)
     batch.settle()
     rename(batch, claims.note(made) | _misnamed(rows))
-    project(batch, Values(made))
+    project(batch, Values(made), left=_wholes_left(rows))
     batch.save()
+
+
+def _wholes_left(rows: Sequence[RowChange]) -> set[RowKey]:
+    """Return the wholes of which parts were deleted, or moved elsewhere."""
+    found: set[RowKey] = set()
+    for row in rows:
+        name, whole = row.model.composition, row.model.whole
+        before = (row.before or {}).get(name or "")
+        if whole is not None and before and before != (row.after or {}).get(name or ""):
+            found.add(RowKey(whole.label, str(before)))
+    return found
 
 
 def _misnamed(rows: Sequence[RowChange]) -> set[RowKey]:

@@ -66,25 +66,37 @@ def why_not_shown(model: str, state: bytes) -> str:
     return f"unknown_field {model} {min(unknown)}" if unknown else f"not_shown {model}"
 
 
-def project(batch: Batch, values: Values) -> None:
-    """Make the rows show the registers of ``batch``, parts before wholes."""
+def project(batch: Batch, values: Values, left: Iterable[RowKey] = ()) -> None:
+    """Make the rows show the registers of ``batch``, parts before wholes.
+
+    ``left``: wholes that parts have left already, by a statement of this transaction; they may have lived by these alone.
+    """
     groups: dict[str, dict[RowKey, Slot]] = {}
-    for key, slot in batch.slots.items():
-        if slot.dirty:
+    for key, slot in [*((k, s) for k, s in batch.slots.items() if s.dirty), *hanging(batch, left).items()]:
+        groups.setdefault(key.model, {})[key] = slot
+    shown: set[RowKey] = set()
+    while groups:
+        label = max(groups, key=lambda each: depth(spec_of(each)))
+        slots, model = groups.pop(label), spec_of(label)
+        shown |= slots.keys()
+        if model is None:
+            _mark_unknown(slots)
+            continue
+        for key, slot in _Projector(model, batch, values).run(slots).items():
             groups.setdefault(key.model, {})[key] = slot
-    shown = {key for group in groups.values() for key in group}
-    specs = {label: spec_of(label) for label in groups}
-    for label in [label for label, model in specs.items() if model is None]:
-        _mark_unknown(groups.pop(label))
-    known = [model for model in specs.values() if model is not None]
-    for model in sorted(known, key=depth, reverse=True):
-        wholes = _Projector(model, batch, values).run(groups.get(model.label, {}))
-        if model.whole is not None and wholes:
-            groups.setdefault(model.whole.label, {}).update(wholes)
-            if model.whole not in known:
-                _Projector(model.whole, batch, values).run(wholes)
     missing.note_unshown(batch, values)
     signals.projected.send(sender=None, rows=shown)
+
+
+def hanging(batch: Batch, wholes: Iterable[RowKey]) -> dict[RowKey, Slot]:
+    """Return those of ``wholes`` that were deleted and have no write of their own: they live or die with their parts."""
+    keys = list(wholes)
+    batch.load(keys)
+    found = {key: batch.slots[key] for key in keys if key in batch.slots}
+    waiting = {key: slot for key, slot in found.items() if slot.row.deletes and not slot.row.own}
+    for slot in waiting.values():
+        slot.dirty = True
+    return waiting
 
 
 def values_shown(model: ModelSpec, slots: dict[RowKey, Slot], values: Values) -> dict[RowKey, dict[str, Any] | None]:
@@ -100,9 +112,9 @@ def is_own(model: ModelSpec | None, row: Row) -> bool:
     return row.own or (model is not None and model.immutable and any(row.heads.values()))
 
 
-def depth(model: ModelSpec) -> int:
+def depth(model: ModelSpec | None) -> int:
     """Return how many wholes stand above a row of ``model``."""
-    return 0 if model.whole is None else 1 + depth(model.whole)
+    return 0 if model is None or model.whole is None else 1 + depth(model.whole)
 
 
 def _mark_unknown(slots: dict[RowKey, Slot]) -> None:
@@ -125,7 +137,8 @@ class _Projector:
         partial = {key: slot for key, slot in living.items() if key not in full and slot.changed}
         self.prefetch({**full, **partial})
         self.read_names({**full, **partial})
-        wholes = self._wholes(dying)
+        moved = [key for key, slot in living.items() if slot.alive and (key in full or self.model.composition in slot.changed)]
+        wholes = self._wholes([*dying, *moved])
         sql.delete_in(self.model.table, "token", [key.token for key in dying])
         self._write(full, partial)
         for key in slots.keys() - living.keys():
@@ -338,10 +351,4 @@ class _Projector:
             return {}
         column = str(self.model.fields[str(self.model.composition)].field.column)
         tokens = {token for (token,) in sql.select_in(self.model.table, [column], "token", [key.token for key in parts])}
-        keys = [RowKey(self.model.whole.label, token) for token in tokens if token]
-        self.batch.load(keys)
-        found = {key: self.batch.slots[key] for key in keys if key in self.batch.slots}
-        hanging = {key: slot for key, slot in found.items() if slot.row.deletes and not slot.row.own}
-        for slot in hanging.values():
-            slot.dirty = True
-        return hanging
+        return hanging(self.batch, [RowKey(self.model.whole.label, token) for token in tokens if token])

@@ -11,11 +11,13 @@ from django.core.exceptions import ValidationError
 from django.core.management import call_command
 
 from content.models import Block, Page, Publication, Section
-from sync import conflicts, log, pending, resolving, status
+from sync import conflicts, log, pending, resolving, signals, status
 from sync.core.changeset import Op, Write
 from sync.core.errors import StaleError
 from sync.decisions import decisions, undo
 from sync.models import Entry, Register
+from sync.registers import RowKey
+from sync.verify import verify
 from tests.sync.origins import Origin, arrive, assert_rows_follow_from_log, forget_everything, rows, state, title
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -334,6 +336,42 @@ def test_a_block_that_a_deletion_of_its_page_had_not_seen_keeps_the_page_and_ask
     assert conflicts.count() == 0
     Block.objects.get().delete()
     assert Page.objects.get().title == "Page"
+
+
+def named_as_changed():
+    """Collect what is named to those who show pages, such as the folder of pages."""
+    named: set[RowKey] = set()
+
+    def note(rows, **_):
+        named.update(rows)
+
+    signals.projected.connect(note, weak=False)
+    return named, lambda: signals.projected.disconnect(note)
+
+
+@pytest.mark.parametrize("where", ["here", "elsewhere"])
+@pytest.mark.parametrize("how", ["deleted", "moved"])
+def test_a_page_that_lives_by_a_block_alone_goes_with_it(one, two, how, where):
+    """Whether the block is deleted or moved to another page, here or elsewhere; and who shows the page is told."""
+    *_, block = page_with_unseen_block(one, two)
+    other = Page.objects.create(title="Other", section_id="x")
+    key = Block.objects.get().pk
+    named, end = named_as_changed()
+    try:
+        if where == "here" and how == "deleted":
+            Block.objects.get().delete()
+        elif where == "here":
+            Block.objects.filter(pk=key).update(parent=other)
+        elif how == "deleted":
+            arrive(two.make(Op("content.block", key, [], [0]), refs=[block.dot]))
+        else:
+            arrive(two.make(Op("content.block", key, [Write("parent_id", None, other.pk, [0])]), refs=[block.dot]))
+    finally:
+        end()
+    assert list(Page.objects.values_list("pk", flat=True)) == [other.pk]
+    assert RowKey(PAGE, TOKEN) in named
+    assert_rows_follow_from_log()
+    assert not list(verify())
 
 
 def test_deleting_the_page_after_all_takes_the_unseen_block_along(one, two):
