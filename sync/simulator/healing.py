@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import transaction
 
-from sync import exchange, registers, replay, sweep
+from sync import admission, exchange, local, registers, replay, sweep
 from sync.core.policy import ALL, TRUST, is_entitled
 from sync.models import Entry
 from sync.simulator import schema
@@ -25,6 +25,7 @@ def heal(world: World) -> None:
     for replica in world.replicas.values():
         replica.offset_ms = 0
     _let_time_pass(world)
+    _release(world)
     if any(replica.release.hidden for replica in world.replicas.values()):
         _come_to_rest(world)
         _compare_releases(world)
@@ -95,6 +96,15 @@ def _let_time_pass(world: World) -> None:
         with world.at(replica):
             latest = Entry.objects.order_by("-ms").values_list("ms", flat=True).first() or 0
         world.chance.wall_ms = max(world.chance.wall_ms, latest + 1)
+
+
+def _release(world: World) -> None:
+    """What the next sweep of each replica begins with, also where there is nobody to exchange with."""
+    for replica in world.replicas.values():
+        if not replica.is_revoked:
+            with world.at(replica), transaction.atomic():
+                local.take_turn()
+                admission.release()
 
 
 def _sweep(world: World, replica: Replica) -> bool:

@@ -36,8 +36,13 @@ def revoke(world: World, replica: Replica, step: Step) -> None:
 
 
 def rekey(world: World, replica: Replica, step: Step) -> None:
-    """A replica gets a new key, or comes back with one after it was revoked; the root enters it."""
+    """A replica gets a new key, or comes back with one after it was revoked; the root enters it.
+
+    Not while a copy of either runs: a copy of the root that has no other peer would never hear of the new key, nor be heard.
+    """
     if replica.name == world.root.name or any(other.name == replica.name for other in _others(world, replica)):
+        return
+    if any(other.name == world.root.name for other in _others(world, world.root)):
         return
     replica.install_key(replica.key_number + 1)
     world.keys = max(world.keys, replica.key_number)
