@@ -24,7 +24,7 @@ TOP = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TOP))
 
 from deploy.local.installation import PASSWORD, USERNAME, Notes, load_sample, prepare, replicas  # noqa: E402
-from deploy.local.processes import end_leftovers  # noqa: E402
+from deploy.local.processes import end_leftovers, group_lives  # noqa: E402
 from deploy.local.replica import CommandError, Replica  # noqa: E402
 from deploy.local.supervisor import StartError, Supervisor, state_file, stop_file  # noqa: E402
 
@@ -41,13 +41,15 @@ edgecms is running: one master and two edges of the farm "thames".
   editor   {master}/admin/content-editor/page/   (each edge has its own, at the same path)
   login    {username} / {password}   (on all three)
 
-Three things to try
+Four things to try
   1. Open the editor, change a page, publish it, and look at it on both edges: they have it within seconds.
   2. Write and publish a page on edge 1, {edge1}/admin/content-editor/page/add
      It appears on edge 2, pushed within the farm, and on the master, which pulls from the edges.
   3. In another terminal:      {command} stop edge2
      Write on the master and on edge 1. Then:   {command} start edge2
      It catches up with both.
+  4. Open one page in the editor of the master and in that of edge 1, change its title in both, and save both: each version
+     is kept, the second save shows them, and {master}/admin/sync/conflict/ lists what is to be decided.
 
 Ask any of them anything:  {command} manage edge1 sync_status
 Logs are in {root}/*/*.log. Ctrl-C stops all of it; `make run` goes on with the same data; `make clean` forgets it.
@@ -176,6 +178,8 @@ def ask(root: Path, verb: str, name: str) -> int:
     if (lock := take_lock(root)) is not None:
         lock.close()
         return complain("Nothing is running here; start it with `make run`.")
+    if verb == "start" and has_died(folder):
+        await_state(folder, "failed", silent=True)  # what died a moment ago is not noted yet
     if verb == "stop" or state_file(folder).read_text() == "failed":
         stop_file(folder).touch()
         stopped = await_state(folder, "stopped")
@@ -185,13 +189,20 @@ def ask(root: Path, verb: str, name: str) -> int:
     return 0 if await_state(folder, "running") else complain(f"{name} did not start; `make run` says why.")
 
 
-def await_state(folder: Path, wanted: str) -> bool:
+def has_died(folder: Path) -> bool:
+    """Say whether a process of a replica that counts as running lives no more."""
+    pids = [int(path.read_text().split()[0]) for path in folder.glob("*.pid")]
+    return state_file(folder).read_text() == "running" and not all(map(group_lives, pids))
+
+
+def await_state(folder: Path, wanted: str, silent: bool = False) -> bool:
     """Wait until the replica says that it is in the wanted state; give up when a start fails or either takes too long."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         state = state_file(folder).read_text()
         if state == wanted:
-            say(f"{folder.name} is {state}.")
+            if not silent:
+                say(f"{folder.name} is {state}.")
             return True
         if state == "failed" and wanted == "running":
             return False

@@ -87,7 +87,8 @@ class Supervisor:
     def _fail(self, replica: Replica, text: str) -> None:
         replica.stop()
         self._note(replica, "failed")
-        self.say(f"{text}\n{replica.name} is down, the others go on.")
+        again = f"deploy/run.py start {replica.folder.name}"
+        self.say(f"{text}\n{replica.name} is down, the others go on. Start it again with: {again}")
 
     def _await(self, replica: Replica) -> None:
         deadline = time.monotonic() + READY_WITHIN

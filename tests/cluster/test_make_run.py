@@ -194,6 +194,15 @@ def test_worker_that_dies_is_reported_and_the_others_go_on(installation: Install
     assert installation.status(2, "/readyz") == 200
 
 
+def test_what_has_died_a_moment_ago_is_started_again_at_once(installation: Installation) -> None:
+    """`start` right after a crash does not say that all is running: it waits until that is true."""
+    pid = int((installation.folder / "edge1" / "worker.pid").read_text().split()[0])
+    os.killpg(pid, signal.SIGKILL)
+    installation.ask("start", "edge1")
+    assert int((installation.folder / "edge1" / "worker.pid").read_text().split()[0]) != pid
+    assert installation.status(1, "/readyz") == 200
+
+
 def test_second_run_in_the_same_folder_is_refused(installation: Installation) -> None:
     """Two supervisors never share one folder."""
     done = subprocess.run(installation.command("--port", str(three_free_ports())), cwd=TOP, capture_output=True, text=True)
