@@ -144,7 +144,7 @@ def test_content_is_not_replaced_without_force(target):
     aside = restore(target)["aside"]
     assert not Section.objects.filter(title="Later").exists()
     if is_file:
-        [file] = Path(str(aside)).glob("*.sqlite3")
+        [file] = [path for path in Path(str(aside)).glob("*.sqlite3*") if not path.name.endswith(("-wal", "-shm"))]
         with sqlite3.connect(file) as kept:
             found = kept.execute("SELECT title FROM content_section ORDER BY title").fetchall()
     else:
