@@ -14,9 +14,9 @@ from sync.client import Peer
 from sync.core.errors import MalformedError, NeedsOperatorError, PeerRefusedError
 from sync.core.register import Row
 from sync.models import Chain
+from sync.peers import Listed
 from sync.ranges import MAX_RANGES, MAX_ROWS, Range, Seen, fields_of_both, own_fields, rows_in, rows_named, total
 from sync.registers import RowKey
-from sync.sweep import Listed
 from sync.verify import Difference
 
 FIRST = 20_000  # rows of the widest range that is asked for

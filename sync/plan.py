@@ -7,22 +7,22 @@ from typing import Any
 
 import orjson
 
-from sync import exchange, log, missing, sweep, trusting
-from sync.client import Peer
+from sync import exchange, log, missing, trusting
+from sync.conversation import Result, connected
 from sync.core import wire
 from sync.core.errors import SyncError
+from sync.peers import Listed
 
 
-def plan(peer: sweep.Listed) -> dict[str, Any]:
+def plan(peer: Listed) -> dict[str, Any]:
     """Return what ``sync_pull`` reports of ``peer``, and ``rows``: label of model -> how many rows would change."""
-    result, start = sweep.Result(peer.name), time.monotonic()
+    result, start = Result(peer.name), time.monotonic()
     rows: dict[str, set[str]] = {}
-    client = Peer(peer.name, peer.url)
     try:
         mine = exchange.tips_between(trusting.me(), peer.party)
         wanted = missing.pairs_for(trusting.me(), peer.party)
         body = orjson.dumps({"have": exchange.tips_as_json(mine), "values_missing": wanted})
-        with client.send("POST", "pull", body) as response:
+        with connected(peer) as client, client.send("POST", "pull", body) as response:
             for frame in wire.frames(client.chunks(response)):
                 held = log.known(changeset.dot for changeset in frame.changesets)
                 for changeset in frame.changesets:
@@ -32,7 +32,5 @@ def plan(peer: sweep.Listed) -> dict[str, Any]:
                             rows.setdefault(op.model, set()).add(op.token)
     except SyncError as error:
         result.ok, result.error = False, {"code": error.code, "detail": str(error)}
-    finally:
-        client.close()
     result.seconds = time.monotonic() - start
     return {**result.as_json(), "rows": {model: len(tokens) for model, tokens in sorted(rows.items())}}

@@ -41,7 +41,6 @@ from sync.core.trust import Open
 from sync.models import MissingBlob
 from sync.receive import receive
 
-STREAM = "application/vnd.edgecms.changesets+zstd"
 MAX_VALUES = 32 << 20  # bytes of values in one answer, but for one that is larger
 SLICE = 64 << 10  # bytes
 CHALLENGE = re.compile(r"[0-9a-f]{32,64}")
@@ -172,7 +171,7 @@ class PullView(PeerView):
         me, peer = trusting.me(), self.peer(request)
         contacts.saw(peer.name, have, lacking)
         stream = exchange.stream(have, me, peer.party, asks_again, missing.pairs_for(me, peer.party))
-        return StreamingHttpResponse(_as_far_as_possible(stream), content_type=STREAM)
+        return StreamingHttpResponse(_as_far_as_possible(stream), content_type=wire.MEDIA_TYPE)
 
 
 def _as_far_as_possible(stream: Iterator[bytes]) -> Iterator[bytes]:
@@ -230,7 +229,7 @@ class ValuesView(PeerView):
         except MalformedError as error:
             raise SyncProblem(400, error.code, str(error)) from None
         texts = _bounded(missing.texts(wanted, trusting.me(), self.peer(request).party), MAX_VALUES)
-        return StreamingHttpResponse(missing.bodies(texts, wire.FRAME_BYTES), content_type=STREAM)
+        return StreamingHttpResponse(missing.bodies(texts, wire.FRAME_BYTES), content_type=wire.MEDIA_TYPE)
 
     def put(self, request: Request) -> Response:
         """Keep the values in the body that are wanted here; answer with what is wanted then."""

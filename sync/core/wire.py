@@ -23,8 +23,10 @@ if sys.version_info >= (3, 14):
 else:
     from backports.zstd import ZstdCompressor, ZstdDecompressor, ZstdError
 
+MEDIA_TYPE = "application/vnd.edgecms.changesets+zstd"
 LEVEL = 1
 FRAME_BYTES = 256 << 10  # what a frame is filled up to
+REQUEST_BYTES = 4 << 20  # what a request that pushes is filled up to
 MAX_FRAME_BYTES = 4 * MAX_HEAD_BYTES  # what a receiver takes, decompressed
 MAX_FRAME_CHANGESETS = 200
 MAX_CHANGESET_BYTES = 3 * MAX_HEAD_BYTES  # with its values: it fits into a frame together with what stands there already

@@ -14,11 +14,12 @@ from django.db import DatabaseError, OperationalError, ProgrammingError
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from sync import conf, lease, pending, storage, sweep
+from sync import conf, conversation, lease, peers, pending, storage, sweep
 from sync.core.errors import SyncError
 from sync.core.policy import Verb
 from sync.core.token import REPLICA
 from sync.models import Invite, Local
+from sync.peers import Listed
 
 logger = logging.getLogger(__name__)
 
@@ -139,30 +140,30 @@ class ExchangeCommand(ReportingCommand):
             one = self._shown(bar) if console.is_terminal else self._logged
             return {"peers": [*refused, *(one(peer).as_json() for peer in chosen)]}
 
-    def chosen(self, names: Iterable[str]) -> tuple[list[sweep.Listed], list[dict[str, Any]]]:
+    def chosen(self, names: Iterable[str]) -> tuple[list[Listed], list[dict[str, Any]]]:
         """Return the peers to exchange with, and the reports of those among ``names`` with whom the rule forbids it."""
         if not names:
-            return sweep.peers(self.verb), []
+            return peers.allowed(self.verb), []
         found, refused = [], []
         for name in dict.fromkeys(names):
             if not REPLICA.fullmatch(name):
                 raise CommandError(f"{name!r} is no name of a replica; one looks like EDGE07-LON", returncode=2)
             try:
-                found.append(sweep.peer_named(name, self.verb))
+                found.append(peers.named(name, self.verb))
             except SyncError as error:
-                refused.append(sweep.refused(name, error).as_json())
+                refused.append(conversation.refused(name, error).as_json())
         return found, refused
 
-    def _shown(self, bar: Progress) -> Callable[[sweep.Listed], sweep.Result]:
-        def exchange(peer: sweep.Listed) -> sweep.Result:
+    def _shown(self, bar: Progress) -> Callable[[Listed], conversation.Result]:
+        def exchange(peer: Listed) -> conversation.Result:
             task = bar.add_task(f"{self.verb} {peer.name}", total=None)
-            result = sweep.exchange_with(peer, {self.verb}, lambda count: bar.advance(task, count))
+            result = conversation.exchange_with(peer, {self.verb}, lambda count: bar.advance(task, count))
             bar.remove_task(task)
             return result
 
         return exchange
 
-    def _logged(self, peer: sweep.Listed) -> sweep.Result:
+    def _logged(self, peer: Listed) -> conversation.Result:
         """Exchange with a line in the log every ``LOG_EVERY`` changesets."""
         done = 0
 
@@ -172,7 +173,7 @@ class ExchangeCommand(ReportingCommand):
                 logger.info("%s %s: %d changesets so far", self.verb, peer.name, done + more)
             done += more
 
-        return sweep.exchange_with(peer, {self.verb}, count)
+        return conversation.exchange_with(peer, {self.verb}, count)
 
     def lines(self, report: dict[str, Any]) -> Iterable[str]:
         """One line for each peer that worked."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sync import sweep
+from sync import conversation, peers, sweep
 from sync.core import wire
 from sync.core.errors import SyncError
 from sync.core.policy import Verb, may
@@ -34,12 +34,12 @@ def exchange(world: World, replica: Replica, step: Step) -> None:
     """Exchange with one peer, as the rule allows; ``kind`` is the fault that strikes on the way."""
     other = world.place(step.with_)
     world.network.weather = Weather(step.kind, world.chance.random)
-    listed = [peer for verb in Verb for peer in sweep.peers(verb) if peer.name == other.name]
+    listed = [peer for verb in Verb for peer in peers.allowed(verb) if peer.name == other.name]
     if not listed:
         return
     verbs = {verb for verb in Verb if may(replica.place.party, verb, listed[0].party)}
     with noticing(world):
-        result = sweep.exchange_with(listed[0], verbs)
+        result = conversation.exchange_with(listed[0], verbs)
     world.network.weather = Weather()
     report(world, replica, step, result, had_fault=bool(step.kind))
 
@@ -67,11 +67,11 @@ def noticing(world: World) -> Iterator[None]:
         if error is not None:
             seen.append(error)
 
-    before, sweep.logger.exception = sweep.logger.exception, note  # type: ignore[method-assign]
+    before, conversation.logger.exception = conversation.logger.exception, note  # type: ignore[method-assign]
     try:
         yield
     finally:
-        sweep.logger.exception = before  # type: ignore[method-assign]
+        conversation.logger.exception = before  # type: ignore[method-assign]
     if seen:
         raise seen[0]
 

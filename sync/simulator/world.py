@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 from django.db import connection
 
-from sync import conf, jobs, local, log, place, sweep, trust_admin
+from sync import conf, conversation, jobs, local, log, peers, place, trust_admin
 from sync.core.changeset import Changeset
 from sync.core.policy import Verb
 from sync.models import Entry
@@ -75,7 +75,7 @@ class World:
         with ExitStack() as stack:
             stack.enter_context(self.chance.rules())
             stack.enter_context(schema.by_release())
-            stack.enter_context(patch.object(sweep, "Peer", line))
+            stack.enter_context(patch.object(conversation, "Peer", line))
             stack.enter_context(patch.object(jobs, "wake", self._wake))
             stack.enter_context(patch.object(place, "here", lambda: self.stack[-1].disk))
             try:
@@ -117,7 +117,7 @@ class World:
         for other in others:
             with self.at(other):
                 trust_admin.trust(root.name, root.place.role, "", root.url, root.public_text, is_root=True)
-                sweep.exchange_with(sweep.peer_named(root.name, Verb.PULL), {Verb.PULL})
+                conversation.exchange_with(peers.named(root.name, Verb.PULL), {Verb.PULL})
 
     def add(self, replica: Replica) -> Replica:
         """Let one more replica take part."""

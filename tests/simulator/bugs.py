@@ -15,6 +15,7 @@ from sync import (
     admission,
     claims,
     commit,
+    conversation,
     difference,
     exchange,
     incarnation,
@@ -27,7 +28,6 @@ from sync import (
     receive,
     registers,
     replay,
-    sweep,
     trust_admin,
     trusting,
     values,
@@ -606,7 +606,7 @@ def off_by_one() -> Patches:
     "tests/sync/test_cut_streams.py::test_a_stream_cut_anywhere_is_gone_on_with",
 )
 def cut_streams_are_whole() -> Patches:
-    return [(sweep._Stream, "check", lambda self: None)]
+    return [(conversation.Stream, "check", lambda self: None)]
 
 
 # --- releases

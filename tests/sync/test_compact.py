@@ -29,7 +29,7 @@ from sync import (
     registers,
     space,
     status,
-    sweep,
+    value_exchange,
 )
 from sync.client import Peer
 from sync.core.changeset import Changeset, Op, Write
@@ -467,13 +467,11 @@ def test_a_peer_of_an_older_release_hands_out_no_values_and_is_no_trouble(one):
     server = ThreadingHTTPServer(("127.0.0.1", 0), OldRelease)
     Thread(target=server.serve_forever, daemon=True).start()
     try:
-        listed = sweep.Listed(MASTER, f"http://127.0.0.1:{server.server_port}", "", Party(Role.MASTER))
-        result = sweep.Result(MASTER)
-        sweep._Exchange(listed, Peer(MASTER, listed.url), result, None).fetch_values(missing.some_pairs())
+        value_exchange.fetch(Peer(MASTER, f"http://127.0.0.1:{server.server_port}"), missing.some_pairs())
     finally:
         server.shutdown()
         server.server_close()
-    assert result.ok and missing.count() == 1
+    assert missing.count() == 1
 
 
 def test_values_are_handed_out_only_to_those_who_may_hold_their_changesets(one):

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import pytest
 
 from sync import log
+from sync.conversation import Stream
 from sync.core import wire
 from sync.core.changeset import Changeset
 from sync.core.errors import IncompleteStreamError, SyncError
 from sync.receive import receive
-from sync.sweep import _Stream
 from tests.sync.origins import Origin, backup, state, take_back, title
 
 if sys.version_info >= (3, 14):
@@ -69,7 +69,7 @@ def stream(origins: list[Origin]) -> Sent:
 
 def pulled(body: bytes, at_once: int) -> str:
     """Take ``body`` as a pull does, ``at_once`` bytes at a time; return the code of its error, or nothing."""
-    reader = _Stream(wire.frames(body[at : at + at_once] for at in range(0, len(body), at_once)))
+    reader = Stream(wire.frames(body[at : at + at_once] for at in range(0, len(body), at_once)))
     try:
         receive(reader)
         reader.check()

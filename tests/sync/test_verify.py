@@ -20,8 +20,8 @@ from sync.compare import compare
 from sync.core.errors import MalformedError, NeedsOperatorError
 from sync.core.policy import Party, Role
 from sync.models import Claim, Digest, Register
+from sync.peers import Listed
 from sync.repair import repair
-from sync.sweep import Listed
 from sync.verify import verify
 from tests.sync.origins import Origin, arrive, state, title
 from tests.sync.test_receive import KEYS, TOKENS, _interleaved, _replay, histories

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from sync import sweep, verify
+from sync import peers, verify
 from sync.compare import compare
 from sync.core.policy import Verb
 from sync.core.token import REPLICA
@@ -45,10 +45,10 @@ class Command(ReportingCommand):
         return {"ok": not differences, "differences": differences, "repaired": repaired, "peer": with_peer}
 
     @staticmethod
-    def _peer(name: str | None) -> sweep.Listed | None:
+    def _peer(name: str | None) -> peers.Listed | None:
         if name is not None and not REPLICA.fullmatch(name):
             raise CommandError(f"{name!r} is no name of a replica; one looks like EDGE07-LON", returncode=2)
-        return sweep.peer_named(name, Verb.PULL) if name else None
+        return peers.named(name, Verb.PULL) if name else None
 
     def lines(self, report: dict[str, Any]) -> Iterable[str]:
         """What was found right, or put right."""

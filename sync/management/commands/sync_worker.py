@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import close_old_connections, connection
 
-from sync import conf, jobs, lease, pending, storage, sweep
+from sync import conf, conversation, jobs, lease, pending, storage, sweep
 from sync.db.sqlite3.keeper import keep_open
 from sync.management.reporting import require_migrated
 
@@ -68,7 +68,7 @@ class Command(BaseCommand):
             consumer.stop(graceful=True)
             connection.close()
         if options["json"]:
-            counts = {name: sweep.tally[name] for name in ("exchanges", "failed", "sent", "received", "applied")}
+            counts = {name: conversation.tally[name] for name in ("exchanges", "failed", "sent", "received", "applied")}
             self.stdout.write(json.dumps(counts))
 
     @staticmethod

@@ -1,0 +1,43 @@
+"""The peers on the trusted list, and with whom of them this replica may speak."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sync import conf, trusting
+from sync.core.errors import NotAllowedError, UnknownPeerError
+from sync.core.policy import Party, Verb, may
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A peer as the trusted list has it."""
+
+    name: str
+    url: str
+    key: str
+    party: Party
+
+
+def allowed(verb: Verb) -> list[Listed]:
+    """Return the peers that this replica may ``verb``, and that have an address."""
+    return [peer for peer in others().values() if peer.url and may(trusting.me(), verb, peer.party)]
+
+
+def named(name: str, verb: Verb) -> Listed:
+    """Return the peer ``name``. Raises UnknownPeerError or NotAllowedError, before anything is sent."""
+    found, me = others().get(name), trusting.me()
+    if name == conf.name():
+        raise NotAllowedError(f"{name} is this replica itself")
+    if found is None:
+        raise UnknownPeerError(f"{name} is not on the trusted list of {conf.name()}; a master enters it with sync_trust")
+    if not may(me, verb, found.party):
+        preposition = "from" if verb is Verb.PULL else "to"
+        raise NotAllowedError(f"{conf.name()} ({me.role}) may not {verb} {preposition} {name} ({found.party.role})")
+    return found
+
+
+def others() -> dict[str, Listed]:
+    """Return all others on the list by name, whether they have an address or not."""
+    others = [item for item in trusting.listing() if item["name"] != conf.name()]
+    return {item["name"]: Listed(item["name"], item["url"], item["key"], trusting.party(item)) for item in others}
