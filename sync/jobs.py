@@ -26,7 +26,10 @@ PAUSE = 1.0  # seconds between two tries with a queue that fails
 
 
 class _Patient:
-    """What both queues share: one that fails is told of once, not at every look, and what was missed is made up for."""
+    """What both queues share: one that fails is told of once, not at every look, and what was missed is made up for.
+
+    A worker touches the queue in one place, where it takes the next message. All that huey asks besides is answered here.
+    """
 
     ill = False
     recovered: threading.Event  # set when the queue answers again: messages may have been lost
@@ -50,6 +53,14 @@ class _Patient:
     def read_schedule(self, timestamp: Any = None) -> list[Any]:
         """Nothing is ever scheduled; so nobody needs to look every second."""
         return []
+
+    def is_revoked(self, task: Any, timestamp: Any = None, peek: bool = True) -> bool:
+        """No message is ever revoked; so a queue that dies now keeps nobody from working off what was taken from it."""
+        return False
+
+    def delete(self, key: str) -> bool:
+        """Nothing is kept of a message, so nothing has to go: one that was worked off asks the queue no more."""
+        return False
 
 
 class FileQueue(_Patient, SqliteHuey):

@@ -220,6 +220,9 @@ def test_a_start_on_a_full_disk_is_refused_in_words(tmp_path: Path) -> None:
             replica.must("migrate", "--verbosity", "0")
             assert sorted(path.name for path in (replica.folder / "keys").iterdir()) == ["ed25519.key"]
             assert not list(replica.folder.glob("secret.key.*"))
+            disk.fill(leave=48 << 10)  # for the index of the database's log, and not for a queue
+            done = replica.manage("sync_worker")
+            assert done.code == 1 and "not_writable" in done.stderr and "Traceback" not in done.stderr
 
 
 COUNT = """

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from content.models import Section
-from sync import jobs
+from sync import jobs, sweep
 from tests.servers import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -97,6 +97,56 @@ def test_a_redis_that_hangs_costs_one_writer_a_moment_and_the_next_nothing(on_re
         os.kill(on_redis.child.pid, signal.SIGCONT)
     eventually(lambda: jobs.queue().pending_count() >= 1)
     jobs.queue().flush()
+
+
+def works_off(caplog, looks):
+    """Let huey's own worker look into the queue some times; return what it logged that somebody should see."""
+    worker, _ = jobs.queue().create_consumer(workers=1, periodic=False).worker_threads[0]
+    caplog.clear()
+    for _ in range(looks):
+        worker.loop()
+    return [record for record in caplog.records if record.levelname not in ("DEBUG", "INFO")]
+
+
+@pytest.mark.parametrize("kind", ["file", pytest.param("redis", marks=pytest.mark.redis)])
+def test_a_message_that_was_taken_is_worked_off_without_the_queue(kind, request, monkeypatch, caplog):
+    """Whatever else a worker asked of it could fail at that very moment: then the message would be gone, or told of as a fault."""
+    if kind == "redis":
+        request.getfixturevalue("on_redis")
+    woken, storage = [], jobs.queue().storage
+    monkeypatch.setattr(sweep, "react_at_once", woken.append)
+    jobs.wake("MASTER01-LON")
+    take = storage.dequeue
+
+    def fails(*_, **__):
+        raise ConnectionError("the queue went away at exactly this moment")
+
+    def take_and_die():
+        message = take()
+        for name in dir(type(storage)):
+            if not name.startswith("_") and callable(getattr(type(storage), name)):
+                monkeypatch.setattr(storage, name, fails)
+        return message
+
+    monkeypatch.setattr(storage, "dequeue", take_and_die)
+    assert works_off(caplog, looks=1) == []
+    monkeypatch.undo()
+    assert woken == ["MASTER01-LON"]
+    assert jobs.queue().pending_count() == 0
+
+
+@pytest.mark.redis
+def test_a_redis_that_dies_while_a_message_is_worked_off_is_told_of_in_one_line(on_redis, monkeypatch, caplog):
+    """The work is done to its end; that messages come no more is one line, and no traceback."""
+    monkeypatch.setattr(jobs, "PAUSE", 0.01)
+    monkeypatch.setattr(sweep, "react_at_once", lambda peer: on_redis.kill())
+    jobs.wake()
+    try:
+        (line,) = works_off(caplog, looks=4)
+    finally:
+        on_redis.start()
+    assert "the queue gives no messages, the next sweep catches up" in line.getMessage()
+    assert line.exc_info is None
 
 
 def test_a_queue_that_fails_is_told_of_once_and_what_was_missed_is_made_up_for(caplog, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import signal
+import sqlite3
 import threading
 from typing import Any
 
@@ -36,11 +37,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run a consumer of wake-ups beside the sweep, until a signal asks to stop."""
         require_migrated()
-        try:
-            lease.keep(conf.data())
-        except lease.BusyError as error:
-            raise CommandError(str(error)) from None
-        keep_open()
+        self._prepare()
         stop, due = threading.Event(), jobs.queue().recovered
 
         def ask_to_stop(*_: Any) -> None:
@@ -70,6 +67,20 @@ class Command(BaseCommand):
         if options["json"]:
             counts = {name: conversation.tally[name] for name in ("exchanges", "failed", "sent", "received", "applied")}
             self.stdout.write(json.dumps(counts))
+
+    @staticmethod
+    def _prepare() -> None:
+        """Take the lease, open the database and the queue. Raises CommandError where the disk does not let us."""
+        try:
+            lease.keep(conf.data())
+            keep_open()
+            jobs.queue()
+        except lease.BusyError as error:
+            raise CommandError(str(error)) from None
+        except (OSError, sqlite3.Error) as error:
+            if known := storage.as_sync_error(error):
+                raise CommandError(f"{known.code}: {known}") from None
+            raise
 
     @staticmethod
     def _sweep() -> None:
