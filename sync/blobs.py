@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from sync import conf
+from sync import conf, scratch
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
 PIECE = 1 << 20  # bytes read or sent at once
+UNFINISHED = "incoming-"
 
 
 class BlobError(ValueError):
@@ -42,19 +42,20 @@ def put(source: BinaryIO) -> tuple[str, int]:
     """Keep the content of ``source``; return its digest and its size in bytes. Keeping it twice changes nothing."""
     root = conf.data() / "media"
     root.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=root, prefix="incoming-")
-    try:
+    with scratch.making(root, UNFINISHED) as (file, temporary):
         digest, size = hashlib.sha256(), 0
-        with os.fdopen(descriptor, "wb") as file:
-            for piece in pieces(source):
-                digest.update(piece)
-                size += file.write(piece)
-            file.flush()
-            os.fsync(file.fileno())
-        install(Path(temporary), digest.hexdigest())
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+        for piece in pieces(source):
+            digest.update(piece)
+            size += file.write(piece)
+        file.flush()
+        os.fsync(file.fileno())
+        install(temporary, digest.hexdigest())
     return digest.hexdigest(), size
+
+
+def unfinished() -> list[Path]:
+    """Return the files that ``put`` is writing, or was when it was killed."""
+    return list((conf.data() / "media").glob(f"{UNFINISHED}*"))
 
 
 def install(temporary: Path, digest: str) -> None:

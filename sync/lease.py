@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+UNFINISHED = "restore.unfinished"  # stands in the folder while what is in it does not belong together
 _kept: list[int] = []  # descriptors that are held to the end of this process
 
 
@@ -31,17 +32,40 @@ def _take(folder: Path, kind: int, trouble: str) -> int:
 
 
 def _share(folder: Path) -> int:
-    return _take(folder, fcntl.LOCK_SH, f"{folder} is being restored; start again when that has ended")
+    descriptor = _take(folder, fcntl.LOCK_SH, f"{folder} is being restored; start again when that has ended")
+    if (folder / UNFINISHED).exists():
+        os.close(descriptor)
+        raise BusyError(
+            f"a restore of {folder} was ended before it was done, and the key of this replica does not belong to its database; "
+            f"run it again: manage.py restore {(folder / UNFINISHED).read_text()} --force"
+        )
+    return descriptor
+
+
+def close(folder: Path, source: Path) -> None:
+    """Let nobody share the lease of ``folder``, now or after this process was killed, until ``source`` is restored there."""
+    with (folder / UNFINISHED).open("w") as file:
+        file.write(str(source))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def reopen(folder: Path) -> None:
+    """Let the lease be shared again."""
+    (folder / UNFINISHED).unlink(missing_ok=True)
 
 
 def keep(folder: Path) -> None:
-    """Share the lease of ``folder`` to the end of this process and of those that it forks. Raises BusyError during a restore."""
+    """Share the lease of ``folder`` to the end of this process and of those that it forks.
+
+    Raises BusyError during a restore, or after half of one.
+    """
     _kept.append(_share(folder))
 
 
 @contextmanager
 def shared(folder: Path) -> Iterator[None]:
-    """Share the lease of ``folder`` within the block. Raises BusyError during a restore."""
+    """Share the lease of ``folder`` within the block. Raises BusyError during a restore, or after half of one."""
     descriptor = _share(folder)
     try:
         yield

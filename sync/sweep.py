@@ -7,7 +7,20 @@ from collections.abc import Sequence
 
 from django.db import connection, transaction
 
-from sync import admission, conf, contacts, exchange, incarnation, local, missing, peers, replay, trusting, value_exchange
+from sync import (
+    admission,
+    conf,
+    contacts,
+    exchange,
+    incarnation,
+    leftovers,
+    local,
+    missing,
+    peers,
+    replay,
+    trusting,
+    value_exchange,
+)
 from sync.client import HELLO
 from sync.conversation import Result, connected, exchange_with
 from sync.core.errors import SyncError
@@ -55,6 +68,7 @@ def prepare() -> None:
         incarnation.ensure()
         admission.release()
         replay.retry_crashed()
+    leftovers.clear()
 
 
 def fetch(pairs: Sequence[missing.Pair]) -> None:

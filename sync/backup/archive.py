@@ -9,7 +9,6 @@ import hashlib
 import io
 import os
 import re
-import secrets
 import sys
 import tarfile
 import time
@@ -20,6 +19,7 @@ from typing import IO, Any
 
 import orjson
 
+from sync.backup import attempts
 from sync.core.errors import NeedsOperatorError
 
 if sys.version_info >= (3, 14):
@@ -41,9 +41,10 @@ Progress = Callable[[int], None]
 
 
 class Writer:
-    """A backup in the making. ``members``: name -> size, sha256, mode."""
+    """A backup in the making. ``members``: name -> size, sha256, mode; ``place``: a folder for what is needed meanwhile."""
 
-    def __init__(self, file: Any, progress: Progress) -> None:
+    def __init__(self, file: Any, progress: Progress, place: Path) -> None:
+        self.place = place
         self.tar = tarfile.TarFile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT)
         self.members: dict[str, dict[str, Any]] = {}
         self.progress = progress
@@ -88,18 +89,16 @@ def writing(target: Path, progress: Progress) -> Iterator[Writer]:
     if not target.parent.is_dir():
         raise NeedsOperatorError(f"there is no folder {target.parent}; make it first")
     _refuse_existing(target)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
+    attempts.forget(target.parent)
     try:
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        with attempts.beginning(target) as (file, place):
             with ZstdFile(file, "wb", level=LEVEL) as compressed:
-                yield Writer(compressed, progress)
+                yield Writer(compressed, progress, place)
             file.flush()
             os.fsync(file.fileno())
-        _appear(temporary, target)
+            _appear(place / attempts.FILE, target)
     except OSError as error:
         raise NeedsOperatorError(f"{target} cannot be written: {error.strerror or error}; nothing is left of it") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _refuse_existing(target: Path) -> None:

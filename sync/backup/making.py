@@ -24,7 +24,7 @@ def make(target: Path, progress: Progress) -> dict[str, Any]:
     """
     start, target = time.monotonic(), target.absolute()
     with archive.writing(target, progress) as writer:
-        about = {**_about(), **_database(writer, target.parent)}
+        about = {**_about(), **_database(writer)}
         damaged = _media(writer)
         count = sum(name.startswith("media/") for name in writer.members)
         for name in ("keys/ed25519.key", "secret.key"):
@@ -55,9 +55,9 @@ def _about() -> dict[str, Any]:
     }
 
 
-def _database(writer: Writer, folder: Path) -> dict[str, Any]:
+def _database(writer: Writer) -> dict[str, Any]:
     """Add the database. It is copied beside the backup first, on the disk where there is room for that."""
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".backup-") as name:
+    with tempfile.TemporaryDirectory(dir=writer.place) as name:
         place = Path(name)
         if connection.vendor == "sqlite":
             sqlite.copy_to(place / "database.sqlite3")

@@ -1,11 +1,13 @@
 """Putting a backup back: everything is unpacked and checked beside what is there, which is replaced in one step at the end.
 
-Killed before that step, the replica is as it was. What was there is kept aside. The restored replica goes on under a new
-incarnation, always: it cannot know what it wrote after the copy was made.
+Killed before that step, the replica is as it was. Only where the backup brings another key than the one in place there are two
+steps; killed between them, nothing starts until the restore was run again. What was there is kept aside. The restored replica
+goes on under a new incarnation, always: it cannot know what it wrote after the copy was made.
 """
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 import time
@@ -23,7 +25,8 @@ from sync.backup.archive import Manifest, Progress
 from sync.core.errors import NeedsOperatorError
 from sync.models import Entry
 
-PREFIX = "restore-"
+PREFIX, ASIDE = "restore-", "before-restore-"
+KEYS = ("keys/ed25519.key", "secret.key")
 
 
 def restore(source: Path, force: bool, progress: Progress) -> dict[str, Any]:
@@ -34,7 +37,7 @@ def restore(source: Path, force: bool, progress: Progress) -> dict[str, Any]:
     start = time.monotonic()
     try:
         with lease.alone(conf.data()):
-            _forget_attempts()
+            forget_attempts()
             with tempfile.TemporaryDirectory(dir=conf.data(), prefix=PREFIX) as name:
                 report = _restore(source.absolute(), Path(name), force, progress)
     except lease.BusyError as error:
@@ -46,10 +49,19 @@ def restore(source: Path, force: bool, progress: Progress) -> dict[str, Any]:
     return {**report, "seconds": round(time.monotonic() - start, 3)}
 
 
-def _forget_attempts() -> None:
-    """Remove what a killed restore had unpacked."""
-    for folder in conf.data().glob(f"{PREFIX}*"):
-        shutil.rmtree(folder)
+def forget_attempts() -> list[Path]:
+    """Remove what killed restores had unpacked, and what they had put aside of that which is in its place still; return that.
+
+    Call it where no restore is going on: who holds the lease knows.
+    """
+    unpacked, asides = list(conf.data().glob(f"{PREFIX}*")), list(conf.data().glob(f"{ASIDE}*"))
+    for folder in unpacked:
+        shutil.rmtree(folder, ignore_errors=True)  # another program may be at it too
+    staged = sqlite.forget_staged(asides) if connection.vendor == "sqlite" else []
+    for folder in asides:
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # where it is empty
+    return unpacked + staged
 
 
 def _restore(source: Path, folder: Path, force: bool, progress: Progress) -> dict[str, Any]:
@@ -60,8 +72,7 @@ def _restore(source: Path, folder: Path, force: bool, progress: Progress) -> dic
     _add_media(manifest, folder)
     aside = _aside(folder, is_used)
     signals.replacing.send(sender=None)
-    _replace_keys(folder, aside)
-    kept = _replace_database(manifest, folder, aside, is_used)
+    kept = _replace(source, manifest, folder, aside, is_used)
     connections.close_all()
     keys.forget()
     is_behind = manifest["migrations"] != _migrations_here()
@@ -114,7 +125,7 @@ def _aside(folder: Path, is_used: bool) -> Path | None:
     """Make the folder in which what was there is kept; None where nothing has to be."""
     if not (is_used and connection.vendor == "sqlite") and not _is_other_key(folder):
         return None
-    aside = conf.data() / f"before-restore-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
+    aside = conf.data() / f"{ASIDE}{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
     aside.mkdir(mode=0o700)
     return aside
 
@@ -124,9 +135,33 @@ def _is_other_key(folder: Path) -> bool:
     return fresh.exists() and keys.path().exists() and fresh.read_bytes() != keys.path().read_bytes()
 
 
+def _replace(source: Path, manifest: Manifest, folder: Path, aside: Path | None, is_used: bool) -> str:
+    """Replace keys and database; return where on a server the former one is kept, if it was used.
+
+    A key that does not belong to the database would be refused by all peers; so nothing may start before both are there.
+    """
+    if _is_other_key(folder):
+        lease.close(conf.data(), source)
+    try:
+        _replace_keys(folder, aside)
+        kept = _replace_database(manifest, folder, aside, is_used)
+    except Exception:
+        _put_keys_back(aside)
+        lease.reopen(conf.data())
+        raise
+    lease.reopen(conf.data())
+    return kept
+
+
+def _put_keys_back(aside: Path | None) -> None:
+    for name in KEYS:
+        if aside is not None and (aside / Path(name).name).exists():
+            (aside / Path(name).name).replace(conf.data() / name)
+
+
 def _replace_keys(folder: Path, aside: Path | None) -> None:
     """Put the keys back, before the database: a replica with its key and an empty database is harmless, the other way round not."""
-    for name in ("keys/ed25519.key", "secret.key"):
+    for name in KEYS:
         fresh, target = folder / name, conf.data() / name
         if not fresh.exists() or (target.exists() and target.read_bytes() == fresh.read_bytes()):
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def replace(copy: Path, aside: Path | None) -> None:
     if aside is not None and target.exists():
         _keep(target, aside / target.name)
         sync_folder(aside)
-    staged = target.with_name(f".{target.name}.restored")
+    staged = _staged()
     staged.unlink(missing_ok=True)
     _keep(copy, staged)
     for suffix in ("-wal", "-shm"):  # of a database that could not be read; a new one must not find them
@@ -76,6 +77,22 @@ def replace(copy: Path, aside: Path | None) -> None:
         left.unlink(missing_ok=True)
     staged.replace(target)
     sync_folder(target.parent)
+
+
+def _staged() -> Path:
+    """Where a restored database stands, on the same disk, until it takes the place of the former one."""
+    return path().with_name(f".{path().name}.restored")
+
+
+def forget_staged(asides: Iterable[Path]) -> list[Path]:
+    """Remove what a killed ``replace`` left: the copy beside the database, and second names that this has in the folders ``asides``."""
+    target = path()
+    names = [aside / target.name for aside in asides] if target.exists() else []
+    found = [name for name in names if name.exists() and name.samefile(target)]
+    found += [_staged()] if _staged().exists() else []
+    for name in found:
+        name.unlink(missing_ok=True)
+    return found
 
 
 def _fold_in_log(target: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -37,6 +38,25 @@ for number in range(40):
 answer = None
 """
 WRITE = "from content.models import Section\nanswer = Section.objects.create(title=title).token"
+# What a killed restore has left, once a program that runs on the folder has cleared what is nobody's.
+LEFT = """
+from pathlib import Path
+from django.db import connection
+from sync import conf, leftovers
+leftovers.clear()
+database = Path(connection.settings_dict["NAME"])
+kept = [path for path in conf.data().glob("before-restore-*/*") if database.exists() and path.samefile(database)]
+found = [*conf.data().glob("restore-*"), *conf.data().glob("restore.unfinished"), *conf.data().glob(".*.restored"), *kept]
+answer = [path.name for path in found]
+"""
+KEY = "from sync import keys\nanswer = keys.public_text()"
+KILLED_BEFORE_THE_DATABASE = """
+import os, signal
+from django.core.management import call_command
+from sync.backup import restoring
+restoring._replace_database = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+call_command("restore", argv[0], "--force")
+"""
 KILLS = 8
 
 
@@ -158,9 +178,29 @@ def test_a_restore_that_is_killed_leaves_the_old_or_the_new(files: Pair, tmp_pat
         time.sleep(dice.uniform(0, usual))
         files.restored.kill(pid)
         assert files.restored.answer(HELD)[4] in (old, new)
+        assert files.restored.answer(LEFT) == []
     files.restored.must("restore", str(target), "--force")
     assert files.restored.answer(HELD)[4] == new
     assert not list(files.restored.replica.folder.glob("restore-*"))
+
+
+def test_a_restore_that_is_killed_between_key_and_database_says_what_to_do(files: Pair, tmp_path: Path) -> None:
+    """The key in place belongs to no database here, and every peer would refuse it: so nothing starts until it is run again."""
+    target = tmp_path / "backup"
+    files.original.must("backup", str(target))
+    files.restored.must("migrate", "--verbosity", "0")
+    files.restored.answer(WRITE, title="Under another key")
+    key = files.restored.answer(KEY)
+    log = tmp_path / "log"
+    assert files.restored.run(LINES, KILLED_BEFORE_THE_DATABASE, str(target), log=log) == -signal.SIGKILL, log.read_text()
+    for command in ("sync_status", "sync_worker"):
+        refused = files.restored.report(command)
+        assert refused.code == 1 and "run it again" in refused.stderr and f"restore {target} --force" in refused.stderr
+        assert "Traceback" not in refused.stderr
+    files.restored.must("restore", str(target), "--force")
+    files.restored.must("sync_status")
+    assert files.restored.answer(KEY) == files.original.answer(KEY) != key
+    assert files.restored.answer(LEFT) == []
 
 
 def test_nothing_is_restored_under_a_running_web_server(files: Pair, tmp_path: Path) -> None:
