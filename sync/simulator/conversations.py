@@ -33,11 +33,11 @@ STRANGERS = {
 def exchange(world: World, replica: Replica, step: Step) -> None:
     """Exchange with one peer, as the rule allows; ``kind`` is the fault that strikes on the way."""
     other = world.place(step.with_)
-    world.network.weather = Weather(step.kind, world.chance.random)
     listed = [peer for verb in Verb for peer in peers.allowed(verb) if peer.name == other.name]
     if not listed:
         return
     verbs = {verb for verb in Verb if may(replica.place.party, verb, listed[0].party)}
+    world.network.weather = Weather(step.kind, world.chance.random)
     with noticing(world):
         result = conversation.exchange_with(listed[0], verbs)
     world.network.weather = Weather()

@@ -15,7 +15,7 @@ from sync.simulator.replica import Replica
 from sync.simulator.script import Step
 from sync.simulator.world import World
 
-ROUNDS = 8
+ROUNDS = 8  # where each has a name of its own
 HEALING = Step(0, "heal", 0, 0)
 
 
@@ -44,7 +44,8 @@ def upgrade(replica: Replica) -> None:
 
 def _come_to_rest(world: World) -> None:
     rest = world.chance.random.choice([replica for replica in world.replicas.values() if not replica.is_revoked])
-    for round_ in range(ROUNDS):
+    rounds = _rounds(world)
+    for round_ in range(rounds):
         if _is_even(world):
             if not _sweep(world, rest):
                 world.say(f"quiet after {round_} rounds")
@@ -53,7 +54,13 @@ def _come_to_rest(world: World) -> None:
         for replica in world.replicas.values():
             if not replica.is_revoked:
                 _sweep(world, replica)
-    raise WrongError(f"after {ROUNDS} rounds the exchange has not come to rest")
+    raise WrongError(f"after {rounds} rounds the exchange has not come to rest")
+
+
+def _rounds(world: World) -> int:
+    """Within how many rounds the exchange has to rest. Of two copies chance says which one answers, perhaps long the same."""
+    names = [replica.name for replica in world.replicas.values()]
+    return ROUNDS if len(set(names)) == len(names) else 5 * ROUNDS
 
 
 def _is_even(world: World) -> bool:
@@ -101,10 +108,9 @@ def _let_time_pass(world: World) -> None:
 def _release(world: World) -> None:
     """What the next sweep of each replica begins with, also where there is nobody to exchange with."""
     for replica in world.replicas.values():
-        if not replica.is_revoked:
-            with world.at(replica), transaction.atomic():
-                local.take_turn()
-                admission.release()
+        with world.at(replica), transaction.atomic():
+            local.take_turn()
+            admission.release()
 
 
 def _sweep(world: World, replica: Replica) -> bool:

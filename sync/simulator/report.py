@@ -1,4 +1,4 @@
-"""What a failed run says to people: the seed, what was wrong, what happened, and the shortest script that shows it."""
+"""What a run says to people: the seed, what was wrong, what happened, and the shortest script that shows it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from sync.simulator.runs import Outcome
 
 
 def describe(outcome: Outcome) -> str:
-    """Return all that is needed to see the failure again."""
+    """Return all that is needed to see a failure again."""
+    error = outcome.error.strip()
     lines = [
-        f"seed {outcome.script.seed} fails: {outcome.error.strip()}",
+        f"seed {outcome.script.seed} fails: {error}" if error else f"seed {outcome.script.seed} breaks no promise",
         "",
         "what happened:",
         *(f"  {line}" for line in outcome.trace),

@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 from django.db import connection
 
-from sync import conf, conversation, jobs, local, log, peers, place, trust_admin
+from sync import conf, conversation, jobs, local, log, peers, place, sweep, trust_admin
 from sync.core.changeset import Changeset
 from sync.core.policy import Verb
 from sync.models import Entry
@@ -117,6 +117,7 @@ class World:
         for other in others:
             with self.at(other):
                 trust_admin.trust(root.name, root.place.role, "", root.url, root.public_text, is_root=True)
+                sweep.prepare()
                 conversation.exchange_with(peers.named(root.name, Verb.PULL), {Verb.PULL})
 
     def add(self, replica: Replica) -> Replica:
