@@ -26,7 +26,7 @@ Verdict = tuple[int, str]  # a state, and the reason of a quarantine
 
 def fault(changeset: Changeset) -> str:
     """Return what is wrong with ``changeset`` by itself, whoever made it: a code and a sentence; an empty text for nothing."""
-    excess = bounds.excess(changeset.head)
+    excess = bounds.excess(changeset.head, len(changeset.raw))
     if excess:
         return f"{TOO_LARGE}: {excess}"[:200]
     # A row written in a scope that its model does not belong to would look different, for ever, to those who hold the one scope only.

@@ -166,10 +166,10 @@ def make(scope: str, draft: Draft, own: Local, after: Timestamp = ZERO) -> Chang
 
 def sign(head: Head, texts: Sequence[bytes]) -> Changeset:
     """Return ``head`` as a signed changeset. Raises TooLargeError for what no receiver would take."""
-    excess = bounds.excess(head)
+    raw = encode(head)
+    excess = bounds.excess(head, len(raw))
     if excess:
         raise TooLargeError(f"{excess}; do it in several transactions, or store it as one value")
-    raw = encode(head)
     size = len(raw) + sum(map(len, texts))
     if size > wire.MAX_CHANGESET_BYTES:
         raise TooLargeError(f"one transaction writes {size} bytes; split it: the bound is {wire.MAX_CHANGESET_BYTES}")

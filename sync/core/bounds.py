@@ -10,14 +10,17 @@ from typing import Any
 
 from sync.core.changeset import Head, Op
 
+MAX_HEAD_BYTES = 16 << 20  # of a whole head
 MAX_DEPTH = 100  # of lists and objects within each other, in one value
 MAX_KEYS = 10_000  # registers of one row that one changeset writes
 MAX_REFERENCES = 100_000  # in all ``over`` and ``seen`` of one op
 MAX_ELEMENT = 4_000  # characters of an element of a set, or of a key of a map
 
 
-def excess(head: Head) -> str:
-    """Return what is too large about ``head``, for people; an empty text where nothing is."""
+def excess(head: Head, size: int) -> str:
+    """Return what is too large about ``head``, of ``size`` bytes, for people; an empty text where nothing is."""
+    if size > MAX_HEAD_BYTES:
+        return f"it changes {len(head.ops)} rows in {size} bytes; at most {MAX_HEAD_BYTES} are applied"
     return next((found for op in head.ops if (found := _op_excess(op))), "")
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from sync.core.changeset import MAX_HEAD_BYTES, MAX_VALUE_BYTES, Changeset, decode
+from sync.core.changeset import MAX_VALUE_BYTES, Changeset, decode
 from sync.core.errors import IncompleteStreamError, MalformedError, TooLargeError
 
 if sys.version_info >= (3, 14):
@@ -27,9 +27,9 @@ MEDIA_TYPE = "application/vnd.edgecms.changesets+zstd"
 LEVEL = 1
 FRAME_BYTES = 256 << 10  # what a frame is filled up to
 REQUEST_BYTES = 4 << 20  # what a request that pushes is filled up to
-MAX_FRAME_BYTES = 4 * MAX_HEAD_BYTES  # what a receiver takes, decompressed
+MAX_FRAME_BYTES = 64 << 20  # what a receiver takes, decompressed
 MAX_FRAME_CHANGESETS = 200
-MAX_CHANGESET_BYTES = 3 * MAX_HEAD_BYTES  # with its values: it fits into a frame together with what stands there already
+MAX_CHANGESET_BYTES = 48 << 20  # with its values: it fits into a frame together with what stands there already
 
 
 @dataclass(frozen=True, slots=True)

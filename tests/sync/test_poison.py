@@ -360,15 +360,17 @@ def deep(levels: int) -> Any:
 def beyond() -> dict[str, Op]:
     """Ops that are well formed and too large."""
     many = [Write("tags", f"tag{n}", True, []) for n in range(bounds.MAX_KEYS + 1)]
+    wide = [Write("tags", f"{n:0{bounds.MAX_ELEMENT}}", True, []) for n in range(bounds.MAX_HEAD_BYTES // bounds.MAX_ELEMENT)]
     seen = [0] * (bounds.MAX_REFERENCES + 1)
     return {
         "keys": Op("content.page", TOKENS[0], many),
         "key": Op("content.page", TOKENS[0], [Write("tags", "x" * (bounds.MAX_ELEMENT + 1), True, [])]),
         "references": Op("content.page", TOKENS[0], [], seen),
+        "size": Op("content.page", TOKENS[0], wide),
     }
 
 
-@pytest.mark.parametrize("what", ["keys", "key", "references", "depth"])
+@pytest.mark.parametrize("what", ["size", "keys", "key", "references", "depth"])
 def test_what_is_beyond_the_bounds_is_quarantined_and_what_stands_behind_it_is_applied(one, what, capsys):
     """By every replica alike, since it follows from the changeset alone."""
     if what == "depth":
@@ -380,7 +382,7 @@ def test_what_is_beyond_the_bounds_is_quarantined_and_what_stands_behind_it_is_a
     assert (receipt.quarantined, receipt.applied) == (1, 1)
     assert shown() == {TOKENS[1]: "behind"}
     assert reasons("quarantined") == {"too_large": 1}
-    assert replayed(capsys)["changesets"][0]["reason"].startswith("too_large: content.page")
+    assert replayed(capsys)["changesets"][0]["reason"].startswith("too_large: ")
     assert_rows_follow_from_log()
 
 
