@@ -86,6 +86,9 @@ READY_CHECKS = [
 ]
 
 ROOT_URLCONF = "edgecms.urls"
+# The form of a page has a dozen inputs for each block.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
+FORM_RENDERER = "content.forms.renderer.PlainRenderer"
 WSGI_APPLICATION = "edgecms.wsgi.application"
 TEMPLATES = [
     {

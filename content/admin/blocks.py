@@ -21,6 +21,7 @@ class BlockInline(ContentEditorInline):
     """Blocks are part of their page: who may change the page may change them."""
 
     formset = BlockFormSet
+    template = "admin/content/page/blocks.html"
     view_on_site = False
 
     def has_view_permission(self, request: HttpRequest, obj: Page | None = None) -> bool:

@@ -42,6 +42,10 @@ STATES = {"draft": "Draft", "published": "Published", "changed": "Changed since"
 class PageList(ChangeList):
     """The list of pages, whose links lead to slugs. It knows which of them have conflicts."""
 
+    def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
+        # Not select_related: an inner join would hide pages whose section has not arrived yet.
+        return super().get_queryset(request, *args, **kwargs).prefetch_related("section", "publication")
+
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         found = with_conflicts(self.result_list)
@@ -102,10 +106,6 @@ class PageAdmin(SluggedAddresses, Previews, CarriesVersions, ContentEditor):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return PageList
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Page]:
-        # Not select_related: an inner join would hide pages whose section has not arrived yet.
-        return super().get_queryset(request).prefetch_related("section", "publication")
-
     @admin.display(description="page", ordering="title")
     def name(self, page: Page) -> str:
         """The title, which leads to the editor."""
@@ -157,6 +157,11 @@ class PageAdmin(SluggedAddresses, Previews, CarriesVersions, ContentEditor):
             form.base_fields["section"].widget = form.base_fields["section"].widget.widget
         return form
 
+    def get_formset_kwargs(self, request: HttpRequest, obj: Page, inline: Any, prefix: str) -> dict[str, Any]:
+        """Give each formset what was sent, where Django copies all of it for each type of block."""
+        kwargs = {"instance": obj, "prefix": prefix, "queryset": inline.model._default_manager.none()}  # they read ``loaded``
+        return {**kwargs, "data": request.POST, "files": request.FILES} if request.method == "POST" else kwargs
+
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         section = Section.objects.filter(pages__isnull=False).order_by("-pages__updated").first() or Section.objects.first()
         usual = {"authors": [getattr(request.user, "display_name", "")], "section": section and section.pk}
@@ -165,7 +170,7 @@ class PageAdmin(SluggedAddresses, Previews, CarriesVersions, ContentEditor):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        page = self.get_object(request, object_id) if request.method == "GET" else None
+        page = self.get_object(request, object_id) if request.method == "GET" else None  # kept for what follows
         named = request.path.rstrip("/").rpartition("/")[2]
         if page is not None and named == page.token:
             return HttpResponseRedirect(editor_address(page))

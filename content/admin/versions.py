@@ -25,14 +25,16 @@ class CarriesVersions:
         return Versions.read([row_key(self.model, token)])
 
     def get_object(self: Any, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        # The versions are read before the row: what comes between the two is shown, and counts as not seen.
-        read = request.__dict__.setdefault("_versions", {})
-        if request.method == "GET" and object_id not in read:
-            read[object_id] = self.versions_of(object_id)
-        row = super().get_object(request, object_id, from_field)  # type: ignore[misc]
-        if row is not None:
-            row.__dict__["_versions"] = read.get(object_id)
-        return row
+        if request.method != "GET":
+            return super().get_object(request, object_id, from_field)  # type: ignore[misc]
+        rows = request.__dict__.setdefault("_rows", {})
+        if object_id not in rows:
+            # The versions are read before the row: what comes between the two is shown, and counts as not seen.
+            versions = self.versions_of(object_id)
+            rows[object_id] = row = super().get_object(request, object_id, from_field)  # type: ignore[misc]
+            if row is not None:
+                row.__dict__["_versions"] = versions
+        return rows[object_id]
 
     def _changeform_view(
         self: Any, request: HttpRequest, object_id: str | None, form_url: str, extra_context: Any

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.forms.models import BaseInlineFormSet
+from django.forms.models import BaseInlineFormSet, BaseModelFormSet, InlineForeignKeyField
+from django.utils.functional import cached_property
 
 from content.editor.loaded import loaded
 from content.forms.blocks import BlockForm
@@ -13,6 +14,7 @@ from content.models import Block
 from sync.versions import is_known, row_key
 
 GONE = "This block was deleted elsewhere. Copy what you need of it, then delete it here too."
+PARENT = "parent"  # not sent with each block: the form is that of one page
 NEW = "+"  # what the name begins with that the scripts give a new block, so that it is one block however often it is sent
 
 
@@ -36,6 +38,11 @@ class BlockFormSet(BaseInlineFormSet):
             self._blocks: list[Block] = [block for block in loaded(self.instance).blocks if block.type == self.kind()]
         return self._blocks
 
+    @cached_property
+    def empty_form(self) -> Any:
+        """The form for a new block, from which the scripts make as many as are asked for."""
+        return super().empty_form
+
     def _construct_form(self, i: int, **kwargs: Any) -> Any:
         """Give new blocks the keys that this form gave them when it was sent before; those are stored, if it was."""
         versions = loaded(self.instance).versions
@@ -50,13 +57,18 @@ class BlockFormSet(BaseInlineFormSet):
         return form
 
     def add_fields(self, form: Any, index: int | None) -> None:
-        token = self.instance.token
-        super().add_fields(form, index)
-        self.instance.token = token  # Django takes the key from a parent that is not stored yet
-        # A plain field instead of Django's, which asks the database once for each block.
+        """Add the keys of the block and of its page, and the box that deletes the block.
+
+        Not those of Django's formsets of models, which build a query for the key of each block and take the key from a page that
+        is not stored yet.
+        """
+        model: Any = self.model
+        self._pk_field = model._meta.pk
         form.fields["token"] = forms.CharField(
             required=False, widget=forms.HiddenInput, initial="" if form.is_new else form.instance.token
         )
+        super(BaseModelFormSet, self).add_fields(form, index)
+        form.fields[PARENT] = InlineForeignKeyField(self.instance)
         if not form.is_new:
             form.initial["ordering"] = loaded(self.instance).positions.get(form.instance.token)
         if "asset" in form.fields:

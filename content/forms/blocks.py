@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.functional import cached_property
 
 from content import uploads
 from content.blocks import TONES, TYPES
@@ -23,6 +25,7 @@ class BlockForm(CarriesLoadedValues):
     """
 
     kind: ClassVar[str] = ""
+    required_css_class = "required"
 
     region = forms.CharField(max_length=40, initial="main", widget=forms.HiddenInput)
     ordering = forms.IntegerField(widget=forms.HiddenInput, required=False)
@@ -46,6 +49,26 @@ class BlockForm(CarriesLoadedValues):
     def is_new(self) -> bool:
         """Whether the block is not stored yet."""
         return self.instance._state.adding
+
+    @property
+    def media(self) -> forms.Media:
+        """Scripts and styles, the same for all blocks of a type."""
+        return media_of(self.kind)
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the block was stored when this form was opened."""
+        return not (self.is_new or self.is_resent)
+
+    @property
+    def written(self) -> list[forms.BoundField]:
+        """The fields that people write in."""
+        return [field for field in self.visible_fields() if field.name != "DELETE"]
+
+    @property
+    def carried(self) -> list[forms.BoundField]:
+        """The fields by which the form says which block it is about, and where that stands."""
+        return [self["token"], self["region"], self["ordering"]]
 
     @property
     def data_keys(self) -> list[str]:
@@ -120,7 +143,7 @@ class ImageForm(BlockForm):
         if file := self.cleaned_data.get("upload"):
             self.cleaned_data["asset"] = uploads.store(file, alt=self.cleaned_data.get("alt", "")).token
 
-    @property
+    @cached_property
     def changed_data(self) -> list[str]:
         changed = list(super().changed_data)
         return [*changed, "asset"] if "upload" in changed and "asset" not in changed else changed
@@ -183,3 +206,9 @@ class CalloutForm(BlockForm):
 FORMS: dict[str, type[BlockForm]] = {
     form.kind: form for form in (RichTextForm, ImageForm, QuoteForm, CodeForm, TableForm, EmbedForm, CalloutForm)
 }
+
+
+@cache
+def media_of(kind: str) -> forms.Media:
+    """Return the scripts and styles of the form of a type of block."""
+    return sum((field.widget.media for field in FORMS[kind].base_fields.values()), forms.Media())

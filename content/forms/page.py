@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
+from django.utils.functional import cached_property
 
 from content import uploads
 from content.editor.loaded import loaded
@@ -52,7 +53,7 @@ class PageForm(VersionedForm):
         if self.is_new and "renew_slug" in self.fields:
             del self.fields["renew_slug"]
 
-    @property
+    @cached_property
     def changed_data(self) -> list[str]:
         changed = list(super().changed_data)
         return [*changed, "picture"] if "picture_upload" in changed and "picture" not in changed else changed

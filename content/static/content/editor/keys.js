@@ -1,5 +1,6 @@
 // Ctrl+S saves, Ctrl+Shift+P publishes (Cmd on a Mac); whoever leaves with unsaved work is asked first. One save at a time.
 import { qs } from "content-editor/utils"
+import { encoding } from "./encoding.js"
 
 const form = qs("#page_form")
 let unsaved = qs(".errornote") !== null // a form that came back with mistakes was stored nowhere
@@ -36,6 +37,7 @@ form.addEventListener("submit", (event) => {
   if (sent) form.elements.saves.value = Number(form.elements.saves.value) + 1
   sent = Date.now()
   unsaved = false
+  form.enctype = encoding(form)
   form.setAttribute("aria-busy", "true")
 })
 // Back from the answer: this is still the form that was sent, and what it sends next is later.

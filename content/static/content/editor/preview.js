@@ -1,6 +1,7 @@
 // The page as readers would see it, beside the form and following it. The frame has an address of its own, so that it has
 // its own content security policy; files are left out of what is sent.
 import { debounce, qs } from "content-editor/utils"
+import { encoding, SHORT } from "./encoding.js"
 
 const WAIT = 400 // milliseconds without a change before the preview follows
 const form = qs("#page_form")
@@ -14,7 +15,8 @@ async function refresh() {
   const mine = ++turn
   const data = new FormData(form)
   for (const [name, value] of [...data]) if (value instanceof File) data.delete(name)
-  const response = await fetch(button.dataset.preview, { method: "POST", body: data, headers: { Accept: "text/html" } })
+  const body = encoding(form) === SHORT ? new URLSearchParams(data) : data
+  const response = await fetch(button.dataset.preview, { method: "POST", body, headers: { Accept: "text/html" } })
   if (!response.ok || mine !== turn) return // an answer that was overtaken would show an older text
   const fresh = new DOMParser().parseFromString(await response.text(), "text/html")
   const shown = frame.contentDocument
