@@ -1,6 +1,6 @@
 """What does an overwritten version of a text cost an edge, before and after ``sync_compact``?
 
-``python -m bench.compaction [--records 300] [--edits 20] [--json]``; see docs/performance.md for what is measured.
+``python -m bench.compaction [--records 300] [--edits 20]``; see docs/performance.md for what is measured.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import sqlite3
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
+from bench.frame import Bench, Measure, Options, Report, main
 from bench.measure import free_port, run, wait_for
 from deploy.local.installation import identify
 from deploy.local.processes import stop
 from deploy.local.replica import Replica
 
+LIVE, EDITED, COMPACTED = "database before the first edit", "with all versions", "after sync_compact"
 EDIT = "from bench.compaction import edit; edit({records}, {edits})"
 
 
@@ -49,8 +50,8 @@ def bytes_of(replica: Replica) -> int:
         return int(connection.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").fetchone()[0])
 
 
-def measure(root: Path, records: int, edits: int) -> dict[str, Any]:
-    """Let an edge write and edit, a master pull that, and the edge compact; return the figures, in bytes."""
+def one_round(root: Path, records: int, edits: int, report: Report) -> None:
+    """Let an edge write and edit, a master pull that, and the edge compact."""
     master = Replica("MASTER01", "BENCH", "master", "", root / "master", free_port())
     edge = Replica("EDGE01", "BENCH", "edge", "bench", root / "edge", free_port())
     for replica in (master, edge):
@@ -69,41 +70,44 @@ def measure(root: Path, records: int, edits: int) -> dict[str, Any]:
         compacted = run([sys.executable, "manage.py", "sync_compact", "--json"], edge.env)
     finally:
         stop([master.web, edge.web])
-    report, versions = json.loads(compacted.stdout), records * edits
-    if report["values_dropped"] != versions:
-        raise RuntimeError(f"{report['values_dropped']} values of {versions} were dropped: {report}")
-    return {
-        "records": records,
-        "versions": versions,
-        "value_bytes": report["bytes_dropped"] / versions,
-        "bytes": {"live": live, "edited": report["bytes_before"], "compacted": report["bytes_after"]},
-        "per_version": {key: (report[f"bytes_{key}"] - live) / versions for key in ("before", "after")},
-        "segments": [report["segments_before"], report["segments_after"]],
-        "seconds": compacted.seconds,
-        "peak_memory_bytes": compacted.memory,
-    }
+    found, versions = json.loads(compacted.stdout), records * edits
+    if found["values_dropped"] != versions:
+        raise RuntimeError(f"{found['values_dropped']} values of {versions} were dropped: {found}")
+    case = f"{records:,} records, {versions:,} overwritten versions of {found['bytes_dropped'] / versions:.0f} bytes"
+    report.take(case, LIVE, megabytes=live)
+    for name, key in ((EDITED, "before"), (COMPACTED, "after")):
+        size, segments = found[f"bytes_{key}"], found[f"segments_{key}"]
+        report.take(case, name, megabytes=size, per_version=(size - live) / versions, segments=segments)
+    report.take(case, "sync_compact", seconds=compacted.seconds, memory=compacted.memory)
 
 
-def main() -> None:
-    """Run and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def measure(options: Options, report: Report) -> None:
+    """Run all rounds, each in a folder of its own."""
+    for number in range(1, options.rounds + 1):
+        report.say(f"round {number}")
+        with tempfile.TemporaryDirectory(prefix="edgecms-bench-") as folder:
+            one_round(Path(folder), options.records, options.edits, report)
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this bench."""
     parser.add_argument("--records", type=int, default=300)
-    parser.add_argument("--edits", type=int, default=20, help="of each record")
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        found = measure(Path(folder), options.records, options.edits)
-    if options.json:
-        print(json.dumps(found))
-        return
-    print(f"{found['records']} records, {found['versions']} overwritten versions of {found['value_bytes']:.0f} bytes")
-    for name, size in found["bytes"].items():
-        print(f"  database, {name:10} {size:12,} bytes")
-    before, after = found["per_version"]["before"], found["per_version"]["after"]
-    print(f"  each overwritten version: {before:.0f} bytes before, {after:.0f} after")
-    print(f"  segments of the log: {found['segments'][0]} before, {found['segments'][1]} after")
-    print(f"  sync_compact took {found['seconds']:.1f} s and {found['peak_memory_bytes'] / 1e6:.0f} MB")
+    parser.add_argument("--edits", type=int, default=20, help="of each record (%(default)s)")
 
+
+BENCH = Bench(
+    __doc__,
+    measure,
+    {
+        "megabytes": Measure("MB", ".2f", scale=1e-6),
+        "per_version": Measure("bytes", ",.0f"),
+        "segments": Measure("", ",.0f"),
+        "seconds": Measure("s"),
+        "memory": Measure("MB", ".0f", scale=1e-6),
+    },
+    arguments=arguments,
+    quick={"records": 10, "edits": 5},
+)
 
 if __name__ == "__main__":
-    main()
+    main(BENCH)

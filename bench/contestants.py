@@ -8,13 +8,16 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench import environment
+from bench.frame import CannotError
 from bench.measure import TOP, free_port
 from deploy.local.processes import Process
 
 GUNICORN = Path(sys.executable).with_name("gunicorn")
+HELLO, NGINX = "gunicorn, hello world", "nginx, static files"
 WAGTAIL = ("wagtail==7.4.*", "wagtail-cache==3.*", "gunicorn==27.*")
 
 
@@ -27,6 +30,7 @@ class Contestant:
     paths: Sequence[str]
     process: Process | None = None
     why_not: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
 
 
 def _gunicorn(python: Path, port: int, application: str) -> list[str]:
@@ -67,7 +71,7 @@ def wagtail(folder: Path, count: int, cached: bool) -> Contestant:
     """Return Wagtail with ``count`` pages of the same text, in an environment of its own that is made on demand."""
     name = "Wagtail + wagtail-cache" if cached else "Wagtail"
     try:
-        python = _environment(TOP / "build" / "bench" / "wagtail", WAGTAIL)
+        python = environment.python("wagtail", WAGTAIL)
         port, home = free_port(), folder / ("wagtail-cache" if cached else "wagtail")
         env = {**os.environ, "BENCH_FOLDER": str(home), "BENCH_CACHED": "1" if cached else "", "PYTHONPATH": str(TOP)}
         env["DJANGO_SETTINGS_MODULE"] = "bench.wagtail_site.settings"
@@ -77,22 +81,13 @@ def wagtail(folder: Path, count: int, cached: bool) -> Contestant:
             ["shell", "-c", f"from bench.wagtail_site import fill; fill.pages({count})"],
         ):
             subprocess.run([python, "-m", "django", *command], env=env, cwd=home, check=True, capture_output=True, text=True)
-    except (OSError, subprocess.CalledProcessError) as error:
+    except (CannotError, OSError, subprocess.CalledProcessError) as error:
         return Contestant(name, "", (), why_not=str(getattr(error, "stderr", "") or error).strip().splitlines()[-1])
     command = _gunicorn(python.with_name("gunicorn"), port, "bench.wagtail_site.wsgi:application")
     paths = [f"/page-{number}/" for number in range(count)]
-    return Contestant(name, f"http://127.0.0.1:{port}", paths, Process(name, command, env, home, home / "web.log"))
-
-
-def _environment(folder: Path, packages: Sequence[str]) -> Path:
-    """Return the Python of an environment with ``packages``, made where it is not there."""
-    python = folder / "bin" / "python"
-    if not (folder / "ready").exists():
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True, capture_output=True, text=True)
-        install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages]
-        subprocess.run(install, check=True, capture_output=True, text=True)
-        (folder / "ready").touch()
-    return python
+    found = {package: environment.version_of(python, package) for package in ("wagtail", "wagtail-cache")}
+    process = Process(name, command, env, home, home / "web.log")
+    return Contestant(name, f"http://127.0.0.1:{port}", paths, process, versions=found)
 
 
 def warm(contestant: Contestant, look: Callable[[str], bool]) -> None:

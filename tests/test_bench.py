@@ -6,9 +6,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from bench import __main__ as all_benches
+from bench.frame import Bench, Measure, Report, options_of, run, turns
 from tests.servers import require
 
 TOP = Path(__file__).resolve().parent.parent
@@ -31,15 +34,21 @@ def test_the_bench_gives_its_figures() -> None:
             assert (side["records_per_second"] > 0) is (found["records"] > 0)
 
 
+def quick(*names: str) -> dict[str, Any]:
+    """Run benches as ``make bench`` does, at their smallest, and return their results."""
+    command = [sys.executable, "-m", "bench", *names, "--quick", "--json"]
+    done = subprocess.run(command, cwd=TOP, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
+
+
 @pytest.mark.cluster
 def test_the_bench_of_compaction_gives_its_figures() -> None:
     """A small run ends well: every overwritten version was dropped, and costs less than before."""
-    command = [sys.executable, "-m", "bench.compaction", "--records", "10", "--edits", "20", "--json"]
-    done = subprocess.run(command, cwd=TOP, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert (found["records"], found["versions"]) == (10, 200)
-    assert found["per_version"]["after"] < found["per_version"]["before"]
+    [case] = quick("compaction")["compaction"]["cases"]
+    found = {one["name"]: one for one in case["contestants"]}
+    before, after = (found[name]["per_version"]["median"] for name in ("with all versions", "after sync_compact"))
+    assert after < before
 
 
 @pytest.mark.cluster
@@ -47,10 +56,32 @@ def test_the_bench_of_pages_gives_its_figures() -> None:
     """A small run ends well: we and the limits answer every page, and each has its figures."""
     require("wrk")
     require("nginx")
-    command = [sys.executable, "-m", "bench.pages", "--pages", "5", "--seconds", "1", "--rounds", "1", "--no-peers", "--json"]
-    done = subprocess.run(command, cwd=TOP, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    found = {one["name"]: one for one in json.loads(done.stdout)["contestants"]}
-    assert len(found) == 5 and not any(one["why_not"] for one in found.values())
-    for one in found.values():
+    result = quick("pages")["pages"]
+    [case] = result["cases"]
+    assert len(case["contestants"]) == 5 and not result["refusals"] and result["versions"]["nginx"]
+    for one in case["contestants"]:
         assert one["requests_per_second"]["median"] > 0 and 0 < one["p50"]["median"] <= one["p99"]["median"]
+
+
+def test_a_bench_that_failed_is_named_and_the_others_are_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The table of one bench does not hang on another one, and the status says that something is missing."""
+    report = Report("sync")
+    for seconds, other in ((1.0, 3.0), (2.0, 4.0), (9.0, 3.5)):
+        report.take("all of it", "edgecms", seconds=seconds)
+        report.take("all of it", "the peer", seconds=other)
+    report.cannot("another peer", "it is not installed")
+    bench = Bench("What is measured", lambda options, report: None, {"seconds": Measure("s")}, beside=("the peer",))
+    result = run(bench, options_of(bench, ["--rounds", "3"])) | {"cases": report.cases(), "refusals": report.refusals}
+    monkeypatch.setattr(all_benches, "one", lambda name, options: result if name == "pages" else None)
+    monkeypatch.setattr(sys, "argv", ["bench", "pages", "compaction"])
+    assert all_benches.main() == 1
+    printed = capsys.readouterr().out
+    assert "2.00 (1.00–9.00)" in printed and "1.75" in printed, "median and range, and the ratio of the medians"
+    assert "another peer is not measured: it is not installed" in printed and "compaction failed" in printed
+
+
+def test_every_other_round_goes_backwards() -> None:
+    """Nobody always comes first."""
+    assert list(turns(2, ["a", "b"])) == [(1, "a"), (1, "b"), (2, "b"), (2, "a")]
