@@ -123,29 +123,25 @@ class PostgreSQL(Server):
     """A PostgreSQL cluster that is reached by a socket in its own folder, so that no port can clash.
 
     Its programs refuse to run as root; under root they run as ``postgres`` or ``nobody``. ``durable`` keeps fsync on.
+    ``disks``: what is made of the folders ``data`` and ``wal`` before anything is written to them; a small file system, say.
     """
 
-    def __init__(self, durable: bool = False) -> None:
+    def __init__(self, durable: bool = False, disks: Callable[[Path], None] = lambda folder: None) -> None:
         self.postgres, self.initdb = require("postgres"), require("initdb")
         super().__init__()
         self.durable = durable
         if os.getuid() == 0:
             self.account = next(entry.pw_name for entry in pwd.getpwall() if entry.pw_name in ("postgres", "nobody"))
             shutil.chown(self.folder, self.account)
+        for name in ("data", "wal"):
+            (self.folder / name).mkdir(mode=0o700)
+        disks(self.folder)
+        if self.account:
+            for name in ("data", "wal"):
+                shutil.chown(self.folder / name, self.account)
         user = {"user": self.account, "group": pwd.getpwnam(self.account).pw_gid, "extra_groups": []} if self.account else {}
-        command = [
-            self.initdb,
-            "-D",
-            str(self.folder / "data"),
-            "-U",
-            "postgres",
-            "-A",
-            "trust",
-            "-E",
-            "UTF8",
-            "--no-locale",
-            "-N",
-        ]
+        places = ["-D", str(self.folder / "data"), "-X", str(self.folder / "wal"), "--wal-segsize=1"]
+        command = [self.initdb, *places, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "-N"]
         done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, **user)
         assert done.returncode == 0, done.stdout + done.stderr
 
@@ -156,6 +152,7 @@ class PostgreSQL(Server):
             "unix_socket_directories": str(self.folder),
             "fsync": fsync,
             "max_connections": "200",
+            "min_wal_size": "4MB",
         }
         settings = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
         return [self.postgres, "-D", str(self.folder / "data"), "-p", "5432", *settings]

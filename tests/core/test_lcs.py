@@ -49,7 +49,7 @@ def test_the_choice_among_equals_is_written_down():
 
 def test_work_is_bounded():
     """What has nothing in common costs the square, and stops at the bound."""
-    before = time.perf_counter()
+    before = time.process_time()
     with pytest.raises(TooCostlyError):
         pairs(range(100_000), range(100_000, 200_000), Budget(300_000))
-    assert time.perf_counter() - before < 2
+    assert time.process_time() - before < 2

@@ -256,10 +256,10 @@ HOSTILE = {
 def test_a_hostile_text_costs_a_bounded_time(name):
     """Beyond the bounds nothing is merged; no replica hangs."""
     one, other, base, is_markup = HOSTILE[name]
-    before = time.perf_counter()
+    before = time.process_time()
     merge([one, other], base, is_markup)
     differences(one, other, is_markup)
-    assert time.perf_counter() - before < 3
+    assert time.process_time() - before < 3
 
 
 # --- differences, for people -----------------------------------------------------------------------------------------------------

@@ -429,8 +429,8 @@ def test_a_transaction_touches_a_bounded_number_of_rows(one, monkeypatch):
 def test_a_register_with_a_hundred_thousand_siblings_takes_more_at_once():
     """Who writes to one register again and again without having seen anything slows nobody down to a stop."""
     row = Row(heads={"title": tuple(n.to_bytes(16, "big") for n in range(100_000))})
-    start = time.monotonic()
+    start = time.process_time()
     for n in range(1000):
         row.write("title", (n << 64).to_bytes(16, "big"), ())
-    assert time.monotonic() - start < 8
+    assert time.process_time() - start < 8
     assert row.heads["title"] == tuple(sorted(row.heads["title"]))
