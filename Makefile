@@ -17,6 +17,7 @@ install: .venv/.run ## install what running needs into .venv, at locked versions
 	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
 	@echo "Installing the locked packages into .venv, once; this takes a minute or two"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	@$(BIN)/python -m compileall -q edgecms content sync # services often may not write here
 	@touch $@
 
 .venv/.dev: requirements/dev.txt .venv/.run

@@ -1,9 +1,8 @@
 """The site as a Django app: it carries checks and the admin site."""
 
-from importlib import import_module
-
 from django.apps import AppConfig
 from django.contrib.admin.apps import SimpleAdminConfig
+from django.core.checks import Tags
 
 
 class EdgecmsConfig(AppConfig):
@@ -17,11 +16,15 @@ class EdgecmsConfig(AppConfig):
 
 
 class AdminConfig(SimpleAdminConfig):
-    """Django's admin with our own site, so that the content editor has its address."""
+    """Django's admin with our own site, so that the content editor has its address.
+
+    What is registered there is looked for by whoever serves or checks it, not by every command: ``edgecms.urls``, ``edgecms.checks``.
+    """
 
     default = False
     default_site = "edgecms.admin.AdminSite"
 
     def ready(self) -> None:
-        super().ready()
-        import_module("django.contrib.admin").autodiscover()
+        from edgecms import checks
+
+        checks.register(checks.admin_is_sound, Tags.admin)

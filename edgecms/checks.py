@@ -1,4 +1,4 @@
-"""System checks of the site: a wrong environment variable stops the start and says what would be accepted."""
+"""System checks of the site: a wrong environment variable stops the start and says what would be accepted; and of its admin."""
 
 from __future__ import annotations
 
@@ -18,3 +18,12 @@ def environment_is_understood(**_: Any) -> list[CheckMessage]:
         for m in settings.ENVIRONMENT.mistakes
     ]
     return errors
+
+
+def admin_is_sound(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Django's own checks of what it needs and of what is registered, for which that is looked for first."""
+    from django.contrib import admin
+    from django.contrib.admin.checks import check_admin_app, check_dependencies
+
+    admin.autodiscover()
+    return [*check_dependencies(), *check_admin_app(app_configs)]

@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
 
-from redis import ConnectionPool
-
 T = TypeVar("T")
 
 NODE = re.compile(r"[A-Z][A-Z0-9]{0,15}")
@@ -152,6 +150,8 @@ def _redis(raw: str) -> str:
 
 def _require_known_options(raw: str) -> None:
     """Let the client take ``raw`` apart, as it will when it is used; nothing is connected. Raises ValueError."""
+    from redis import ConnectionPool  # much to load for whoever has none
+
     try:
         pool = ConnectionPool.from_url(raw)
         pool.make_connection()

@@ -49,7 +49,6 @@ INSTALLED_APPS = [
     "django_prose_editor",
     "django_extensions",
     "rest_framework",
-    "django_filters",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "csp",

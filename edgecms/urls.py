@@ -6,6 +6,8 @@ from django.views.generic import RedirectView
 
 from edgecms.problems import nothing_here
 
+admin.autodiscover()
+
 handler400 = "edgecms.problems.bad_request_problem"
 handler404 = "content.public.pages.missing"
 handler500 = "edgecms.problems.server_problem"

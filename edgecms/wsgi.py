@@ -22,6 +22,18 @@ logger = logging.getLogger(__name__)
 CANNOT_LOAD = 4
 
 
+# The templates with which people wait the longest: those of the editor of pages, and what they extend and include.
+TEMPLATES = (
+    "admin/base.html",
+    "admin/base_site.html",
+    "admin/change_form.html",
+    "admin/content/page/change_form.html",
+    "admin/content/page/blocks.html",
+    "admin/content/page/block.html",
+    "admin/includes/fieldset.html",
+)
+
+
 def checked_application() -> WSGIHandler:
     """Return Django's application. Exits with status 4 and the text of the checks where one of them fails."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "edgecms.settings")
@@ -32,6 +44,18 @@ def checked_application() -> WSGIHandler:
         sys.stderr.write(f"{error}\n")
         sys.exit(CANNOT_LOAD)
     return get_wsgi_application()
+
+
+def prepare() -> None:
+    """Do once, before the workers are forked, what the first request of each would have to wait for: see docs/performance.md."""
+    from django.template.loader import get_template
+    from django.urls import reverse
+
+    from sync import queues  # noqa: F401
+
+    reverse("admin:index")
+    for name in TEMPLATES:
+        get_template(name)
 
 
 def with_page_cache(inner: WSGIHandler) -> PageCache:
@@ -47,3 +71,4 @@ def with_page_cache(inner: WSGIHandler) -> PageCache:
 
 
 application = with_page_cache(checked_application())
+prepare()

@@ -9,7 +9,8 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from sync.backup.restoring import restore
-from sync.management.reporting import ReportingCommand, counting
+from sync.management.progress import counting
+from sync.management.reporting import ReportingCommand
 
 
 class Command(ReportingCommand):

@@ -9,7 +9,7 @@ from django.core.management.base import CommandParser
 
 from sync import plan
 from sync.core.policy import Verb
-from sync.management.reporting import ExchangeCommand
+from sync.management.exchanging import ExchangeCommand
 
 
 class Command(ExchangeCommand):

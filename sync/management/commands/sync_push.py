@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sync.core.policy import Verb
-from sync.management.reporting import ExchangeCommand
+from sync.management.exchanging import ExchangeCommand
 
 
 class Command(ExchangeCommand):
