@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString, mark_safe
 from content.models import Section
 from content.public import chrome
 from content.public.snapshots import normal
+from content.renditions import responsive
 
 TEMPLATES: dict[str, str] = {
     "richtext": "content/blocks/richtext.html",
@@ -55,7 +56,7 @@ def render_page(
         "seo_title": shown["seo_title"] or shown["title"],
         "description": (shown["seo_description"] or shown["summary"])[:320],
         "share_image": shown["image"],
-        "lead": None if _shown_at_once(shown["image"], shown["blocks"]) else shown["image"],
+        "lead": None if _shown_at_once(shown["image"], shown["blocks"]) else responsive(shown["image"]),
         "noindex": preview or shown["hidden_from_search"],
         "blocks": [render_block(block) for block in shown["blocks"]],
         "section": section,
@@ -93,7 +94,7 @@ def _markup(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _image(data: dict[str, Any]) -> dict[str, Any]:
-    return {**_markup(data), "alt": data.get("alt") or (data["file"] or {}).get("alt", "")}
+    return {**_markup(data), "file": responsive(data["file"]), "alt": data.get("alt") or (data["file"] or {}).get("alt", "")}
 
 
 def _table(data: dict[str, Any]) -> dict[str, Any]:

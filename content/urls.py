@@ -11,6 +11,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("sitemap.xml", machines.sitemap, name="sitemap"),
     path("robots.txt", machines.robots, name="robots"),
     path("style/<slug:digest>.css", machines.style, name="style"),
+    path("media/<str:digest>/<int:width>w/<str:filename>", media.rendition, name="rendition"),
     path("media/<str:digest>/<path:filename>", media.media, name="media"),
     path("<path:path>", pages.anything, name="anything"),
 ]

@@ -13,6 +13,7 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.core.wsgi import get_wsgi_application
 
+from content.pagecache.media import MediaFiles
 from content.pagecache.wsgi import PageCache
 from edgecms.metrics import count_kept
 
@@ -59,7 +60,7 @@ def prepare() -> None:
 
 
 def with_page_cache(inner: WSGIHandler) -> PageCache:
-    """Put the folder of public pages in front of Django; pages of another release or of other settings are gone from it."""
+    """Put the folder of public pages and media in front of Django; pages of another release or of other settings are gone from it."""
     from content.pagecache import stale
 
     folder = stale.folder()
@@ -67,7 +68,7 @@ def with_page_cache(inner: WSGIHandler) -> PageCache:
         folder.settle(stale.fingerprint())
     except OSError as error:
         logger.warning("the folder of pages cannot be written: %s; pages are rendered for each request", error)
-    return PageCache(inner, folder, count=count_kept)
+    return PageCache(MediaFiles(inner, folder, count=count_kept), folder, count=count_kept)
 
 
 application = with_page_cache(checked_application())

@@ -15,13 +15,19 @@ import os
 import secrets
 import shutil
 import time
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from content.pagecache.forms import FORMS, compressed
+from sync import scratch
 
+MEDIA = "media"  # a folder within, of what does not change when pages do
 MAX_BYTES = 512 << 20  # of all pages with their compressed forms
+UNFINISHED = "new-"  # begins the names of files in the making
+PATIENCE = 1.0  # seconds that a request waits for another one that makes the same
+STRIPES = 64
 LOOK_EVERY = 200  # pages kept between two looks at the size of the folder
 
 
@@ -60,10 +66,23 @@ class PageFolder:
         self.marks.mkdir(parents=True, exist_ok=True)
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
         self.make()
         with (self.state / "lock").open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    @contextlib.contextmanager
+    def turn(self, address: str) -> Iterator[None]:
+        """Let one request at a time make what belongs at ``address``: a burst on what is not there makes it once."""
+        try:
+            self.make()
+            file = (self.state / f"turn-{zlib.crc32(address.encode()) % STRIPES}").open("a")
+        except OSError:  # a full disk keeps nobody from reading
+            yield
+            return
+        with file:
+            _lock(file.fileno())
             yield
 
     def epoch(self) -> str:
@@ -76,8 +95,11 @@ class PageFolder:
         (self.state / "epoch").write_text(secrets.token_hex(8))
 
     def change(self, addresses: Iterable[str] | None) -> Change:
-        """Announce that ``addresses`` (None: all) are about to change, and remove their files. Raises OSError on a full disk."""
-        with self._locked():
+        """Announce that ``addresses`` (None: all pages) are about to change, and remove their files. Raises OSError on a full disk.
+
+        ``/media/<digest>`` stands for all files of a blob, ``/media`` for all media.
+        """
+        with self.locked():
             self._move_on()
             mark = self.marks / secrets.token_hex(8)
             listed = None if addresses is None else sorted(addresses)
@@ -89,21 +111,25 @@ class PageFolder:
 
     def end(self, mark: Path) -> None:
         """Take a mark away."""
-        with contextlib.suppress(OSError), self._locked():
+        with contextlib.suppress(OSError), self.locked():
             self._move_on()
             mark.unlink(missing_ok=True)
 
     def keep(self, address: str, epoch: str, content_type: str, headers: list[tuple[str, str]], body: bytes) -> bool:
         """Keep a page that was rendered since ``epoch``; return whether it was. A full disk keeps nothing, and is no trouble."""
         forms = compressed(body)
-        with contextlib.suppress(OSError), self._locked():
-            if self.epoch() == epoch != "" and not self._is_changing():
+        with contextlib.suppress(OSError), self.locked():
+            if self.is_settled(epoch):
                 self._bound()
                 self._write(self.root / file_of(address), forms, {"type": content_type, "headers": headers})
                 return True
-            if not epoch:
-                self._move_on()
         return False
+
+    def is_settled(self, epoch: str) -> bool:
+        """Say whether nothing has changed since ``epoch`` and nothing is changing. Called under the lock."""
+        if not epoch:
+            self._move_on()
+        return self.epoch() == epoch and not self._is_changing()
 
     def _is_changing(self) -> bool:
         """Whether a transaction is under way; marks of those that died are cleared up, with what they had announced."""
@@ -123,7 +149,7 @@ class PageFolder:
         content = {f"{target}{FORMS[name]}": data for name, data in forms.items()}
         # The plain form comes last: with it the page is there.
         for path, data in {f"{target}.meta": json.dumps(meta).encode(), **content, str(target): forms["identity"]}.items():
-            temporary = self.state / f"new-{secrets.token_hex(4)}"
+            temporary = self.state / f"{UNFINISHED}{secrets.token_hex(4)}"
             temporary.write_bytes(data)
             os.utime(temporary, (second, second))
             temporary.replace(path)
@@ -140,6 +166,9 @@ class PageFolder:
             return
         latest = 0
         for address in addresses:
+            if address == f"/{MEDIA}" or address.startswith(f"/{MEDIA}/"):
+                shutil.rmtree(self.root / address.strip("/"), ignore_errors=True)
+                continue
             target = self.root / file_of(address)
             with contextlib.suppress(OSError):
                 latest = max(latest, int(target.stat().st_mtime))
@@ -154,7 +183,7 @@ class PageFolder:
     def _clear(self) -> None:
         self._use_up(int(time.time()))
         for path in self.root.iterdir() if self.root.exists() else ():
-            if path == self.state:
+            if path in (self.state, self.root / MEDIA):
                 continue
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
@@ -162,15 +191,31 @@ class PageFolder:
         """Empty the folder where it has grown beyond its bound: what is read comes back at once."""
         self._kept += 1
         if self._kept % LOOK_EVERY == 0:
-            size = sum(path.stat().st_size for path in self.root.rglob("*") if path.is_file())
+            others = [path for path in self.root.iterdir() if path.name != MEDIA]
+            files = [file for path in others for file in (path.rglob("*") if path.is_dir() else [path])]
+            size = sum(file.stat().st_size for file in files if file.is_file())
             if size > MAX_BYTES:
                 self._clear()
 
     def settle(self, fingerprint: str) -> None:
         """Empty the folder unless it was filled by the same release with the same settings. Called at the start of a server."""
-        with self._locked():
+        with self.locked():
             known = self.state / "filled-by"
             if not known.exists() or known.read_text() != fingerprint:
                 self._move_on()
                 self._clear()
+                self._remove([f"/{MEDIA}"])
                 known.write_text(fingerprint)
+            for path in self.state.glob(f"{UNFINISHED}*"):  # of a process that was killed
+                scratch.clear(path)
+
+
+def _lock(descriptor: int) -> None:
+    """Wait for a lock, for ``PATIENCE`` seconds at most: whoever renders may hang, and readers are not to hang with it."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            time.sleep(0.003)

@@ -11,13 +11,14 @@ from django.conf import settings
 from django.db import transaction
 from django.dispatch import receiver
 
-from content.models import Publication, PublicPage, Section
-from content.pagecache.folder import PageFolder
+from content.models import Asset, Publication, PublicPage, Section
+from content.pagecache.folder import MEDIA, PageFolder
 from content.public.published import publications
 from sync import conf, pending, signals
 from sync.db import sql
 
 LISTS = ("/", "/feed", "/sitemap.xml")
+EVERYTHING: tuple[set[str] | None, ...] = (None, {f"/{MEDIA}"})  # all pages, all media
 COLUMNS = ("publication", "section", "address")
 TABLE = PublicPage._meta.db_table
 
@@ -49,6 +50,9 @@ def note_changes(rows: Iterable[Any], **_: Any) -> None:
         announce(None)
     elif changed is None or changed:
         announce(changed)
+    media = _media_of(tokens.get("content.asset", set()))
+    if media:
+        announce(media)
 
 
 def _pages_of(tokens: Iterable[str]) -> set[str]:
@@ -98,6 +102,18 @@ def _shows_sections(tokens: set[str]) -> bool:
     return bool(touched)
 
 
+def _media_of(assets: set[str]) -> set[str]:
+    """Return the files of the blobs that ``assets``, which changed, name now, and of those that no asset names any more."""
+    try:
+        kept = [path.name for path in (folder().root / MEDIA).iterdir()] if assets else []
+    except OSError:
+        return set()
+    table = Asset._meta.db_table
+    named = {digest for (digest,) in sql.select_in(table, ["digest"], "digest", kept)}
+    changed = {digest for (digest,) in sql.select_in(table, ["digest"], "token", sorted(assets))}
+    return {f"/{MEDIA}/{digest}" for digest in kept if digest in changed or digest not in named}
+
+
 def announce(addresses: set[str] | None) -> None:
     """Take ``addresses`` (None: all) out of the folder, and let nothing be kept until this transaction has ended."""
     change = folder().change(addresses)
@@ -108,7 +124,8 @@ def announce(addresses: set[str] | None) -> None:
 @receiver(signals.replacing)
 def forget_pages(**_: Any) -> None:
     """Empty the folder: what was rendered from another database is not to be shown."""
-    folder().change(None).end()
+    for addresses in EVERYTHING:
+        folder().change(addresses).end()
 
 
 def derive() -> None:
@@ -117,4 +134,5 @@ def derive() -> None:
     rows = publications().values_list("page_id", "token", "section_id", "section__slug", "slug")
     found = [(page, token, section, f"/{where}/{slug}") for page, token, section, where, slug in rows.iterator()]
     sql.upsert(TABLE, "page", COLUMNS, found)
-    announce(None)
+    for addresses in EVERYTHING:
+        announce(addresses)

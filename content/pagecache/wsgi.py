@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
 import threading
-import time
-import zlib
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from email.utils import formatdate, parsedate_to_datetime
 from typing import Any
@@ -23,8 +19,6 @@ KEEPABLE = re.compile(rf"/|/feed|/sitemap\.xml|/{SLUG}(?:/{SLUG})?")
 KEEP = "edgecms.keep"  # a view sets this in the environ of a request whose answer is for everybody, until a commit changes it
 DERIVED = {"content-length", "content-encoding", "etag", "last-modified", "vary", "date", "content-type"}
 UNCONDITIONAL = ("HTTP_ACCEPT_ENCODING", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE")
-PATIENCE = 1.0  # seconds that a request waits for another one that renders the same page
-STRIPES = 64
 MEMORY_BYTES = 32 << 20  # of pages in the memory of one process
 
 Headers = list[tuple[str, str]]
@@ -70,7 +64,7 @@ class PageCache:
             return self.application(environ, start_response)
         page = self._page(address)
         if page is None:
-            with self._turn(address):
+            with self.folder.turn(address):
                 page = self._page(address)  # another request may have rendered it meanwhile
                 if page is None:
                     return self._render(environ, start_response)
@@ -117,7 +111,7 @@ class PageCache:
         names = accepted(environ.get("HTTP_ACCEPT_ENCODING", ""))
         form = next(page.forms[name] for name in names if name in page.forms)
         method = environ["REQUEST_METHOD"]
-        if _is_known(environ, form, page.second):
+        if is_known(environ, form.etag, page.second):
             self.count(method, 304)
             start_response("304 Not Modified", [h for h in form.headers if h[0] not in ("Content-Length", "Content-Encoding")])
             return []
@@ -126,19 +120,6 @@ class PageCache:
         return [] if method == "HEAD" else [form.body]
 
     # -- filling ----------------------------------------------------------------------------------
-
-    @contextmanager
-    def _turn(self, address: str) -> Iterator[None]:
-        """Let one request at a time render an address: a burst on a page that is not there renders it once."""
-        try:
-            self.folder.make()
-            file = (self.folder.state / f"turn-{zlib.crc32(address.encode()) % STRIPES}").open("a")
-        except OSError:  # a full disk keeps nobody from reading
-            yield
-            return
-        with file:
-            _lock(file.fileno())
-            yield
 
     def _render(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         epoch, inner = self.folder.epoch(), {**environ, "REQUEST_METHOD": "GET"}
@@ -161,17 +142,6 @@ class PageCache:
                     return self._answer(page, environ, start_response)
         start_response(status, headers)
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
-
-
-def _lock(descriptor: int) -> None:
-    """Wait for a lock, for ``PATIENCE`` seconds at most: whoever renders may hang, and readers are not to hang with it."""
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            time.sleep(0.003)
 
 
 def _read(path: str, optional: bool = False) -> bytes:
@@ -200,11 +170,11 @@ def _form(name: str, body: bytes, meta: dict[str, Any], second: int) -> Form:
     return Form(body, headers, etag)
 
 
-def _is_known(environ: dict[str, Any], form: Form, second: int) -> bool:
-    """Say whether the client has this form already (RFC 9110, section 13.2.2)."""
+def is_known(environ: dict[str, Any], etag: str, second: int) -> bool:
+    """Say whether the client has what bears ``etag`` and this time already (RFC 9110, section 13.2.2)."""
     tags = environ.get("HTTP_IF_NONE_MATCH")
     if tags is not None:
-        return tags.strip() == "*" or form.etag in [tag.strip().removeprefix("W/") for tag in tags.split(",")]
+        return tags.strip() == "*" or etag in [tag.strip().removeprefix("W/") for tag in tags.split(",")]
     since = environ.get("HTTP_IF_MODIFIED_SINCE")
     try:
         return since is not None and parsedate_to_datetime(since).timestamp() >= second

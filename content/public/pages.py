@@ -22,6 +22,7 @@ from content.public.published import publications
 from content.public.search import MAX_QUERY, search, shown
 from content.public.snapshots import head
 from content.rendering import render_page
+from content.renditions import responsive
 
 PER_PAGE = 20
 # Kept by anybody, shown by nobody without asking whether it is still the same: a new publication shows at once.
@@ -151,5 +152,5 @@ def entry(publication: Publication) -> dict[str, Any]:
         "summary": facts["summary"],
         "date": publication.date,
         "section": publication.section,
-        "image": facts["image"],
+        "image": responsive(facts["image"]),
     }

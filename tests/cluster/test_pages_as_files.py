@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -51,9 +52,24 @@ def kept(replica: Replica) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in root.rglob("*.html"))
 
 
-def headers(answer: httpx2.Response) -> dict[str, list[str]]:
+def headers(answer: httpx2.Response, names: tuple[str, ...] = ALIKE) -> dict[str, list[str]]:
     """The headers that both servers send, each as its parts in order."""
-    return {name: sorted(part.strip() for part in answer.headers.get(name, "").split(";")) for name in ALIKE}
+    return {name: sorted(part.strip() for part in answer.headers.get(name, "").split(";")) for name in names}
+
+
+@contextmanager
+def in_front_of(master: Replica) -> Iterator[Nginx]:
+    """nginx with our configuration."""
+    site = CONFIGURATION.read_text().replace("127.0.0.1:8000", f"127.0.0.1:{master.port}")
+    site = site.replace("/srv/edgecms/pages", str(master.folder / "pages"))
+    for folder in (master.folder, master.folder.parent):
+        folder.chmod(0o755)
+    server = Nginx(site=site)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
 
 
 def texts(replica: Replica, path: str) -> set[str]:
@@ -93,37 +109,66 @@ def test_what_an_edge_pulls_shows_at_once(tmp_path: Path) -> None:
         assert "All about high water." in edge.get(path).text
 
 
+PICTURES = """
+import io
+from PIL import Image
+from django.core.files.uploadedfile import SimpleUploadedFile
+from content.uploads import store
+photo = io.BytesIO()
+Image.new("RGB", (900, 600), "teal").save(photo, "JPEG")
+files = {
+    "quay.jpg": photo.getvalue(),
+    "map.svg": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+    "plan.pdf": b"%PDF-1.7",
+    "tides.csv": b"6:04,1.2",
+}
+answer = [store(SimpleUploadedFile(name, content)).url for name, content in files.items()]
+"""
+OF_MEDIA = tuple(name for name in ALIKE if name not in ("Cross-Origin-Opener-Policy", "Vary"))
+OF_MEDIA += ("Content-Length", "Content-Disposition", "Cross-Origin-Resource-Policy")
+
+
+def test_nginx_answers_media_from_the_folder_as_gunicorn_does(master: Replica) -> None:
+    """Originals and renditions: the same bytes and headers from both, also when gunicorn is gone; what is deleted is gone in both."""
+    addresses = orm(master, PICTURES)
+    addresses.append(addresses[0].replace("quay.jpg", "640w/quay.webp"))
+    first = {address: master.get(address) for address in addresses}  # put there by Django
+    with in_front_of(master) as server, httpx2.Client(base_url=server.url, trust_env=False) as reader:
+        for address in addresses:
+            ours, theirs = master.get(address), reader.get(address)
+            assert theirs.content == ours.content == first[address].content and theirs.content
+            assert headers(theirs, OF_MEDIA) == headers(ours, OF_MEDIA), address
+            assert reader.get(address, headers={"If-None-Match": theirs.headers["ETag"]}).status_code == 304
+            assert reader.head(address).headers["Content-Length"] == str(len(ours.content))
+        orm(master, "from content.models import Asset; Asset.objects.get(filename='map.svg').delete()")
+        assert {who.get(addresses[1]).status_code for who in (master, reader)} == {404}
+        stop([master.web])
+        assert reader.get(addresses[0]).content == first[addresses[0]].content
+        assert reader.get(addresses[0].replace("quay", "sea")).status_code == 502
+
+
 def test_nginx_answers_from_the_folder_as_gunicorn_does(master: Replica) -> None:
     """The same bytes, types, versions and headers, in plain and compressed form, and also when gunicorn is gone."""
     path = publish(master, "Low water")
-    site = CONFIGURATION.read_text().replace("127.0.0.1:8000", f"127.0.0.1:{master.port}")
-    site = site.replace("/srv/edgecms/pages", str(master.folder / "pages"))
-    for folder in (master.folder, master.folder.parent):
-        folder.chmod(0o755)
-    server = Nginx(site=site)
-    try:
-        server.start()
-        with httpx2.Client(base_url=server.url, trust_env=False) as reader:
-            addresses = ("/", path, path.rpartition("/")[0], "/feed", "/sitemap.xml")
-            first = {address: reader.get(address) for address in addresses}  # rendered by gunicorn, kept as files
-            for address in addresses:
-                for encoding in ("identity", "gzip"):
-                    ours = master.get(address, headers={"Accept-Encoding": encoding})
-                    theirs = reader.get(address, headers={"Accept-Encoding": encoding})
-                    assert theirs.content == ours.content == first[address].content
-                    assert headers(theirs) == headers(ours), address
-                known = {"If-None-Match": theirs.headers["ETag"], "Accept-Encoding": "gzip"}
-                assert reader.get(address, headers=known).status_code == 304
-            assert reader.get("/search?q=water").status_code == 200
-            assert reader.get("/?page=2").status_code == 200
-            assert reader.get("/.state/epoch").status_code == 404 == reader.get(f"{path}.html.meta").status_code
-            orm(master, CHANGE, text="high water")
-            assert "All about high water." in reader.get(path).text
-            eventually(lambda: path.strip("/") + ".html" in kept(master))
-            stop([master.web])
-            assert "All about high water." in reader.get(path).text
-            assert reader.get("/search?q=water").status_code == 502
-            raw = gzip.decompress((master.folder / "pages" / f"{path.strip('/')}.html.gz").read_bytes())
-            assert raw.decode() == reader.get(path).text
-    finally:
-        server.close()
+    with in_front_of(master) as server, httpx2.Client(base_url=server.url, trust_env=False) as reader:
+        addresses = ("/", path, path.rpartition("/")[0], "/feed", "/sitemap.xml")
+        first = {address: reader.get(address) for address in addresses}  # rendered by gunicorn, kept as files
+        for address in addresses:
+            for encoding in ("identity", "gzip"):
+                ours = master.get(address, headers={"Accept-Encoding": encoding})
+                theirs = reader.get(address, headers={"Accept-Encoding": encoding})
+                assert theirs.content == ours.content == first[address].content
+                assert headers(theirs) == headers(ours), address
+            known = {"If-None-Match": theirs.headers["ETag"], "Accept-Encoding": "gzip"}
+            assert reader.get(address, headers=known).status_code == 304
+        assert reader.get("/search?q=water").status_code == 200
+        assert reader.get("/?page=2").status_code == 200
+        assert reader.get("/.state/epoch").status_code == 404 == reader.get(f"{path}.html.meta").status_code
+        orm(master, CHANGE, text="high water")
+        assert "All about high water." in reader.get(path).text
+        eventually(lambda: path.strip("/") + ".html" in kept(master))
+        stop([master.web])
+        assert "All about high water." in reader.get(path).text
+        assert reader.get("/search?q=water").status_code == 502
+        raw = gzip.decompress((master.folder / "pages" / f"{path.strip('/')}.html.gz").read_bytes())
+        assert raw.decode() == reader.get(path).text

@@ -1,17 +1,15 @@
 """Public pages as files: rendered once, never older than the last commit, answered without Django or the database."""
 
 import gzip
-import io
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import brotli
 import pytest
 from backports import zstd
-from django.core.wsgi import get_wsgi_application
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
@@ -19,63 +17,13 @@ from content.models import Page, Publication, PublicPage, Section
 from content.pagecache import stale
 from content.pagecache.folder import PageFolder, file_of
 from content.pagecache.forms import accepted
-from content.pagecache.wsgi import PageCache
 from content.publishing import publish, unpublish
 from sync.core.changeset import Op, Write
 from tests.content import cast
+from tests.content.reading import Reader
 from tests.sync.origins import Origin, arrive
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-class Answer:
-    """What the layer answered."""
-
-    def __init__(self, status: str, headers: list[tuple[str, str]], body: bytes) -> None:
-        self.code, self.headers, self.body = int(status[:3]), dict(headers), body
-        self.text = body.decode(errors="replace")
-
-
-class Reader:
-    """Somebody who reads through the layer. ``rendered`` counts the requests that came to Django."""
-
-    def __init__(self) -> None:
-        self.rendered = 0
-        self.django = get_wsgi_application()
-        self.during: Callable[[], object] = lambda: None
-        self.cache = PageCache(self._counted, stale.folder())
-
-    def _counted(self, environ: dict[str, Any], start_response: Any) -> Any:
-        self.rendered += 1
-        result = self.django(environ, start_response)
-        self.during()
-        return result
-
-    def get(self, path: str, method: str = "GET", query: str = "", **headers: str) -> Answer:
-        """Ask for ``path``."""
-        environ = {
-            "REQUEST_METHOD": method,
-            "PATH_INFO": path,
-            "QUERY_STRING": query,
-            "SERVER_NAME": "localhost",
-            "SERVER_PORT": "8000",
-            "SERVER_PROTOCOL": "HTTP/1.1",
-            "wsgi.url_scheme": "http",
-            "wsgi.input": io.BytesIO(),
-            "wsgi.errors": io.StringIO(),
-            **{f"HTTP_{name.upper()}": value for name, value in headers.items()},
-        }
-        answer: list[Any] = []
-        body = b"".join(self.cache(environ, lambda status, headers, exc_info=None: answer.extend((status, headers))))
-        return Answer(answer[0], answer[1], body)
-
-
-@pytest.fixture
-def reader() -> Iterator[Reader]:
-    """A reader, and an empty folder."""
-    with transaction.atomic():
-        stale.announce(None)
-    yield Reader()
 
 
 def address(page: Page) -> str:
