@@ -45,7 +45,8 @@ def drop(digest: str) -> None:
 def add_piece(digest: str, offset: int, piece: bytes, total: int) -> int:
     """Append ``piece`` where it continues what is here; return how many bytes are here now.
 
-    A piece that does not continue is left aside. Raises BlobError where the whole is not what the digest names; it is then dropped.
+    A piece that does not continue is left aside; ``settle`` notes that a blob is whole. Raises BlobError where the whole is not what
+    the digest names; it is then dropped.
     """
     if not offset + len(piece) <= total <= MAX_BYTES:
         raise blobs.BlobError(
@@ -56,7 +57,6 @@ def add_piece(digest: str, offset: int, piece: bytes, total: int) -> int:
         fcntl.flock(handle, fcntl.LOCK_EX)  # to the end, so that of two who bring the last piece one finishes
         if blobs.has(digest):
             file.unlink(missing_ok=True)
-            MissingBlob.objects.filter(digest=digest).delete()
             return total
         if not _is_still(file, handle):
             return held(digest)
@@ -86,7 +86,12 @@ def _finish(digest: str, file: Path) -> None:
         file.unlink()
         raise blobs.BlobError(f"what came as the blob {digest} has the digest {found}; it was dropped")
     blobs.install(file, digest)
-    MissingBlob.objects.filter(digest=digest).delete()
+
+
+def settle(digest: str) -> None:
+    """Wait no longer for a blob that is here."""
+    if blobs.has(digest):
+        MissingBlob.objects.filter(digest=digest).delete()
 
 
 @receiver(signals.projected)

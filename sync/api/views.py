@@ -304,6 +304,7 @@ class BlobView(PeerView):
         piece: bytes = request._request.peer_body  # type: ignore[attr-defined]
         try:
             held = incoming.add_piece(digest, _number(request, "offset"), piece, _number(request, "total"))
+            incoming.settle(digest)
         except blobs.BlobError as error:
             raise SyncProblem(400, "blob_wrong", str(error)) from None
         return Response({"held": held}, status=200 if blobs.has(digest) else 202)
