@@ -13,35 +13,13 @@ import sys
 import tempfile
 from pathlib import Path
 
+from bench import replicas
 from bench.frame import Bench, Measure, Options, Report, main
-from bench.measure import free_port, run, wait_for
-from deploy.local.installation import identify
+from bench.measure import run, wait_for
 from deploy.local.processes import stop
 from deploy.local.replica import Replica
 
 LIVE, EDITED, COMPACTED = "database before the first edit", "with all versions", "after sync_compact"
-EDIT = "from bench.compaction import edit; edit({records}, {edits})"
-
-
-def edit(count: int, edits: int) -> None:
-    """Write ``count`` records in this replica, then another text into each, ``edits`` times; each write is a transaction."""
-    from django.db import connection, transaction
-
-    from bench.records import records
-    from content.models import Section
-
-    with connection.cursor() as cursor:
-        cursor.execute("PRAGMA synchronous=OFF")  # making them is not measured
-    held = list(Section.objects.order_by("ordering"))
-    if not held:
-        for record in records(count):
-            with transaction.atomic():
-                Section(title=record["title"], description=record["description"], ordering=record["ordering"]).save()
-    for number in range(edits):
-        for section, record in zip(held, records(count, seed=number + 2), strict=True):
-            with transaction.atomic():
-                section.description = record["description"]
-                section.save()
 
 
 def bytes_of(replica: Replica) -> int:
@@ -52,15 +30,12 @@ def bytes_of(replica: Replica) -> int:
 
 def one_round(root: Path, records: int, edits: int, report: Report) -> None:
     """Let an edge write and edit, a master pull that, and the edge compact."""
-    master = Replica("MASTER01", "BENCH", "master", "", root / "master", free_port())
-    edge = Replica("EDGE01", "BENCH", "edge", "bench", root / "edge", free_port())
-    for replica in (master, edge):
-        replica.must("migrate", "--verbosity", "0")
-    master.trust(edge, str(identify(edge)))
-    edge.trust(master, str(identify(master)))
-    edge.must("shell", "-c", EDIT.format(records=records, edits=0))
+    master, edge = replicas.make("MASTER01", "master", root / "master"), replicas.make("EDGE01", "edge", root / "edge", "bench")
+    replicas.inside(master, "prepare", trust=[replicas.introduction(edge)])
+    replicas.inside(edge, "prepare", trust=[replicas.introduction(master)])
+    replicas.inside(edge, "edit", count=records, edits=0)
     live = bytes_of(edge)
-    edge.must("shell", "-c", EDIT.format(records=records, edits=edits))
+    replicas.inside(edge, "edit", count=records, edits=edits)
     try:
         for replica in (master, edge):
             replica.start_web()

@@ -1,10 +1,10 @@
-"""Measuring one child process, and saying what several measurements gave."""
+"""Measuring processes: how long, how much memory, how much of the processor."""
 
 from __future__ import annotations
 
 import os
+import re
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -13,7 +13,6 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 TOP = Path(__file__).resolve().parent.parent
 PATIENCE = 60  # seconds that a server gets to answer
@@ -43,16 +42,27 @@ def run(command: Sequence[str], env: Mapping[str, str]) -> Run:
         return Run(seconds, usage.ru_maxrss * RSS_UNIT, out.read())
 
 
-def summary(values: Sequence[float]) -> dict[str, float]:
-    """Return median, min and max."""
-    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
+def memory(pid: int) -> int:
+    """Return the most memory that a running process has held, in bytes; 0 where the system does not say."""
+    found = re.search(r"VmHWM:\s*(\d+) kB", _read(f"/proc/{pid}/status"))
+    return int(found[1]) * 1024 if found else 0
 
 
-def figures(runs: Sequence[Run], records: int) -> dict[str, Any]:
-    """Return what several runs that each moved ``records`` gave."""
-    seconds = summary([one.seconds for one in runs])
-    rate = records / seconds["median"]
-    return {"seconds": seconds, "records_per_second": rate, "peak_memory_bytes": summary([one.memory for one in runs])}
+def processor(group: int) -> float:
+    """Return the processor seconds of the processes that run in ``group``; 0 where the system does not say."""
+    total = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        fields = _read(stat).rpartition(") ")[2].split()
+        if len(fields) > 2 and int(fields[2]) == group:
+            total += sum(int(_read(each).split()[0]) for each in stat.parent.glob("task/*/schedstat") if _read(each))
+    return total / 1e9
+
+
+def _read(path: str | Path) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""
 
 
 def free_port() -> int:

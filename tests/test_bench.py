@@ -17,29 +17,28 @@ from tests.servers import require
 TOP = Path(__file__).resolve().parent.parent
 
 
-@pytest.mark.cluster
-def test_the_bench_gives_its_figures() -> None:
-    """A small run ends well and has seconds, rates, memory, bytes and the ratio to the limit for each case."""
-    command = [sys.executable, "-m", "bench.pull", "--sizes", "50", "--rounds", "1", "--json"]
-    done = subprocess.run(command, cwd=TOP, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    [size] = json.loads(done.stdout)["sizes"]
-    assert size["records"] == 50 and size["record_bytes"] > 50_000 and size["response_bytes"] > 0
-    assert {case: found["records"] for case, found in size["cases"].items()} == {"empty": 50, "unchanged": 0, "changed": 50}
-    for found in size["cases"].values():
-        assert found["ratio"] > 0
-        for side in (found["pull"], found["limit"]):
-            assert 0 < side["seconds"]["min"] <= side["seconds"]["median"] <= side["seconds"]["max"]
-            assert side["peak_memory_bytes"]["median"] > 1_000_000
-            assert (side["records_per_second"] > 0) is (found["records"] > 0)
-
-
 def quick(*names: str) -> dict[str, Any]:
     """Run benches as ``make bench`` does, at their smallest, and return their results."""
     command = [sys.executable, "-m", "bench", *names, "--quick", "--json"]
     done = subprocess.run(command, cwd=TOP, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))
+
+
+@pytest.mark.cluster
+def test_the_bench_of_sync_gives_its_figures() -> None:
+    """A small run ends well: seconds, memory and bytes of each case, for us and for the limit, and what came was counted."""
+    result = quick("sync")["sync"]
+    assert [case["case"] for case in result["cases"]] == [
+        "50 records, all",
+        "50 records, nothing new",
+        "50 records, 50 changed",
+    ]
+    for case in result["cases"]:
+        assert len(case["contestants"]) == 2
+        for one in case["contestants"]:
+            assert 0 < one["seconds"]["median"] < one["with_start"]["median"]
+            assert one["memory"]["median"] > 1_000_000 and one["sent"]["median"] > 0 and one["requests"]["median"] >= 1
 
 
 @pytest.mark.cluster

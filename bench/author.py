@@ -1,0 +1,88 @@
+"""A replica that is nothing but a key: it makes signed changesets of records by the thousand, as an edge with editors would.
+
+So a bench has its large sites within seconds, and what they hold was signed, checked and applied like any other content.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from sync.core import signing, wire
+from sync.core.changeset import Changeset, Head, Op, Write, decode, detach, encode
+from sync.core.slug import make_slug
+from sync.core.token import new_token
+from sync.core.wire import Frame
+
+MODEL = "content.section"
+FIELDS = {"title": False, "slug": False, "description": False, "ordering": True}  # whether the last writer wins
+
+
+class Author:
+    """Writes under ``name``; the same ``seed`` gives the same key, incarnation and tokens."""
+
+    def __init__(self, name: str = "AUTHOR01-BENCH", seed: int = 7) -> None:
+        self.name, self.dice = name, random.Random(f"{name} {seed}")
+        self.key = Ed25519PrivateKey.from_private_bytes(self.dice.randbytes(32))
+        self.incarnation = f"{self.dice.getrandbits(64):016x}"
+        self.seq, self.prev, self.ms = 0, "", 0
+        self.made = datetime.now(UTC)
+
+    @property
+    def public(self) -> str:
+        """Its public key, as the trusted list has it."""
+        return signing.key_text(self.key.public_key())
+
+    def frames(self, records: Iterable[dict[str, Any]], each: int = 1, together: int = 1) -> Iterator[Frame]:
+        """Yield frames of ``together`` changesets, each of ``each`` new rows.
+
+        One together is what a transaction of a replica leaves in its log; more is what a replica has pulled.
+        """
+        changesets = self.changesets(records, each)
+        while part := list(islice(changesets, together)):
+            raw = wire.pack(b"".join(wire.lines_of(c.raw, c.signature, c.values.values()) for c in part))
+            yield wire.parse(raw, wire.unpack(raw))
+
+    def changesets(self, records: Iterable[dict[str, Any]], each: int = 1) -> Iterator[Changeset]:
+        """Yield changesets of ``each`` new rows, the next ones of its chain."""
+        left = iter(records)
+        while part := list(islice(left, each)):
+            yield self._sign([self._row(record) for record in part])
+
+    def _row(self, record: dict[str, Any]) -> dict[str, Any]:
+        token = new_token(self.name, self.made, self.dice.choice)
+        return {**record, "token": token, "slug": make_slug(record["title"], token)}
+
+    def _sign(self, rows: Sequence[dict[str, Any]]) -> Changeset:
+        texts: list[bytes] = []
+        ops = [Op(MODEL, row["token"], [_write(name, row[name], texts) for name in FIELDS]) for row in rows]
+        self.seq, self.ms = self.seq + 1, self.ms + 1
+        head = Head(
+            name=self.name,
+            incarnation=self.incarnation,
+            scope="all",
+            seq=self.seq,
+            clock=(int(self.made.timestamp() * 1000) - 10_000_000 + self.ms, 0),
+            author="ada",
+            schema="1",
+            prev=self.prev or None,
+            refs=[],
+            ops=ops,
+        )
+        raw = encode(head)
+        changeset = decode(raw, signing.sign_changeset(self.key, hashlib.sha256(raw).digest()), texts)
+        self.prev = changeset.dot.hex()
+        return changeset
+
+
+def _write(name: str, value: Any, texts: list[bytes]) -> Write:
+    inline, text = detach(value)
+    if text is not None:
+        texts.append(text)
+    return Write(name, None, inline, [], FIELDS[name])
