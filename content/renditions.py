@@ -14,6 +14,7 @@ SCALED = frozenset((".png", ".jpg", ".jpeg", ".webp", ".avif"))  # drawings need
 FORMATS = ("PNG", "JPEG", "WEBP", "AVIF")
 MAX_PIXELS = 40_000_000  # of a picture that is taken into memory for a rendition
 QUALITY = 80  # of WebP
+ALPHA_QUALITY = 70  # drawings keep their lines in the alpha channel, which without loss is larger than the original
 MEASURE = "(min-width: 45rem) 42rem, 94vw"  # how wide the column is in which pages show pictures, see site.css
 _working = threading.Lock()  # one at a time in a process: each takes a core, and memory for all its pixels
 
@@ -57,7 +58,9 @@ def make(source: Path, target: Path, width: int) -> None:
             if getattr(image, "is_animated", False) or image.width * image.height > MAX_PIXELS:
                 raise NotScalableError(source.name)
             image.draft("RGB", (2 * width, 2 * width))  # JPEG is read in about the size that is needed
-            _scaled(image, width).save(target, "WEBP", quality=QUALITY, icc_profile=image.info.get("icc_profile"))
+            _scaled(image, width).save(
+                target, "WEBP", quality=QUALITY, alpha_quality=ALPHA_QUALITY, icc_profile=image.info.get("icc_profile")
+            )
     except NotScalableError:
         raise
     except Exception as error:  # the readers of the formats raise whatever they stumble over

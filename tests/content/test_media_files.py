@@ -1,6 +1,7 @@
 """Media as files: originals and renditions are answered without Django, and gone once no asset names them."""
 
 import io
+import random
 import threading
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from content import renditions
 from content.models import Asset, Block
@@ -79,6 +80,20 @@ def test_a_rendition_is_the_picture_in_another_width(reader: Reader) -> None:
     image = opened(answer.body)
     assert (image.format, image.size, answer.headers["Content-Type"]) == ("WEBP", (320, 640), "image/webp")
     assert not image.getexif() and b"A camera" not in answer.body and len(answer.body) < asset.size
+
+
+def test_a_drawing_on_nothing_becomes_smaller_too(reader: Reader) -> None:
+    """Lines that stand in the transparency cost no more in a smaller width than the original does."""
+    lines = Image.new("RGBA", (1920, 1440), (0, 0, 0, 0))
+    draw, chance = ImageDraw.Draw(lines), random.Random(7)
+    for _ in range(60):
+        corners = [(chance.randrange(1920), chance.randrange(1440)) for _ in range(2)]
+        draw.line(corners, fill=(0, 0, 0, 255), width=7)
+    file = io.BytesIO()
+    lines.resize((960, 720)).quantize(64).save(file, "PNG", optimize=True)
+    asset = photo(file.getvalue(), filename="plan.png", content_type="image/png", width=960, height=720)
+    answer = reader.get(renditions.address(asset.url, 640))
+    assert opened(answer.body).mode == "RGBA" and len(answer.body) < asset.size
 
 
 @pytest.mark.parametrize("width", [319, 321, 1000, 1280, 9999])
