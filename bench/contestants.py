@@ -33,7 +33,7 @@ class Contestant:
     versions: dict[str, str] = field(default_factory=dict)
 
 
-def _gunicorn(python: Path, port: int, application: str) -> list[str]:
+def gunicorn(python: Path, port: int, application: str) -> list[str]:
     """gunicorn as edgecms ships it, but for what belongs to edgecms."""
     options = ["--worker-class", "gthread", "--workers", "2", "--threads", "8", "--keep-alive", "15", "--preload"]
     return [str(python), "--config", "/dev/null", "--no-control-socket", "--bind", f"127.0.0.1:{port}", *options, application]
@@ -42,7 +42,7 @@ def _gunicorn(python: Path, port: int, application: str) -> list[str]:
 def wsgi(name: str, application: str, folder: Path, paths: Sequence[str], **env: str) -> Contestant:
     """Return an application of ``bench.plain`` under gunicorn."""
     port = free_port()
-    command = _gunicorn(GUNICORN, port, application)
+    command = gunicorn(GUNICORN, port, application)
     process = Process(name, command, {**os.environ, **env}, TOP, folder / f"{application.partition(':')[2]}.log")
     return Contestant(name, f"http://127.0.0.1:{port}", paths, process)
 
@@ -83,7 +83,7 @@ def wagtail(folder: Path, count: int, cached: bool) -> Contestant:
             subprocess.run([python, "-m", "django", *command], env=env, cwd=home, check=True, capture_output=True, text=True)
     except (CannotError, OSError, subprocess.CalledProcessError) as error:
         return Contestant(name, "", (), why_not=str(getattr(error, "stderr", "") or error).strip().splitlines()[-1])
-    command = _gunicorn(python.with_name("gunicorn"), port, "bench.wagtail_site.wsgi:application")
+    command = gunicorn(python.with_name("gunicorn"), port, "bench.wagtail_site.wsgi:application")
     paths = [f"/page-{number}/" for number in range(count)]
     found = {package: environment.version_of(python, package) for package in ("wagtail", "wagtail-cache")}
     process = Process(name, command, env, home, home / "web.log")

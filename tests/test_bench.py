@@ -62,6 +62,19 @@ def test_the_bench_of_pages_gives_its_figures() -> None:
         assert one["requests_per_second"]["median"] > 0 and 0 < one["p50"]["median"] <= one["p99"]["median"]
 
 
+@pytest.mark.cluster
+def test_the_bench_of_the_editor_gives_its_figures() -> None:
+    """A small run ends well: we and a plain Django admin show a page, store each change of it, and show it again."""
+    found = {case["case"]: case["contestants"] for case in quick("editor")["editor"]["cases"]}
+    assert list(found)[2:] == [
+        "opening, 3 blocks",
+        *(f"saving, {what} of 3 changed" for what in ("nothing", "one block", "all blocks")),
+    ]
+    for contestants in found.values():
+        assert {one["name"] for one in contestants} == {"edgecms", "plain Django admin"}
+        assert all(0 < one["p50"]["median"] <= one.get("p99", one["p50"])["median"] for one in contestants)
+
+
 def test_a_bench_that_failed_is_named_and_the_others_are_shown(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,1 @@
+"""Wagtail with a page of the same blocks."""
