@@ -7,15 +7,15 @@ from itertools import islice
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from sync import conflicts, resolving
+from sync.admin_pages import PagesAdmin
 from sync.conflicts import Conflict, Version
 from sync.core.errors import StaleError
 from sync.decisions import Decision, decisions, undo
@@ -41,26 +41,14 @@ def address_of(model: str, token: str, field: str | None, back: str = "") -> str
     return f"{address}?{query.urlencode()}" if query else address
 
 
-class ConflictAdmin(admin.ModelAdmin):
+class ConflictAdmin(PagesAdmin):
     """Conflicts, for whoever may change what they are about."""
 
     # -- who ----------------------------------------------------------------------------------------------------------------------
 
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request)
-
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         user: Any = request.user
         return bool(user.is_active and user.is_staff) and any(may_decide(user, model.label, ANYTHING) for model in all_specs())
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     # -- where --------------------------------------------------------------------------------------------------------------------
 
@@ -72,12 +60,6 @@ class ConflictAdmin(admin.ModelAdmin):
             path("<str:model>/<str:token>/", view(self.decide_view), name="sync_conflict_decide"),
         ]
 
-    def _show(self, request: HttpRequest, template: str, title: str, **context: Any) -> HttpResponse:
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        known = {**self.admin_site.each_context(request), "title": title, "opts": self.opts, **context}
-        return TemplateResponse(request, f"sync/{template}.html", known)
-
     # -- the list -----------------------------------------------------------------------------------------------------------------
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -85,7 +67,7 @@ class ConflictAdmin(admin.ModelAdmin):
         number = max(1, int(text)) if (text := request.GET.get("p", "1")).isascii() and text.isdigit() and len(text) < 6 else 1
         start = (number - 1) * PAGE_SIZE
         found = list(islice(self._known_to(request), start, start + PAGE_SIZE + 1))
-        return self._show(
+        return self.show(
             request,
             "conflicts",
             "Conflicts",
@@ -122,7 +104,7 @@ class ConflictAdmin(admin.ModelAdmin):
         title = f"{card.label}: {len(card.sides)} versions" if card.label else "Deleted here, changed there"
         teller = describer(found.model)
         media = teller.media(form, request) if form is not None else ""
-        return self._show(request, "conflict", title, card=card, form=form, form_media=media, form_class=teller.form_class)
+        return self.show(request, "conflict", title, card=card, form=form, form_media=media, form_class=teller.form_class)
 
     def _decide(self, request: HttpRequest, model: str, token: str, field: str | None, found: Conflict | None) -> HttpResponse:
         decision, _, dot = request.POST.get("decision", "").partition(":")
@@ -184,7 +166,7 @@ class ConflictAdmin(admin.ModelAdmin):
         if request.method == "POST":
             return self._undo(request)
         found = [each for each in decisions(LATEST) if may_decide(request.user, each.model, ANYTHING)]
-        return self._show(request, "decided", "Decided lately", decisions=list(_told(found)))
+        return self.show(request, "decided", "Decided lately", decisions=list(_told(found)))
 
     def _undo(self, request: HttpRequest) -> HttpResponse:
         model, token, field, dot = (request.POST.get(name, "") for name in ("model", "token", "field", "dot"))
