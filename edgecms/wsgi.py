@@ -30,7 +30,6 @@ TEMPLATES = (
     "admin/change_form.html",
     "admin/content/page/change_form.html",
     "admin/content/page/blocks.html",
-    "admin/content/page/block.html",
     "admin/includes/fieldset.html",
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from django import forms
@@ -9,6 +10,7 @@ from django.forms.models import BaseInlineFormSet, BaseModelFormSet, InlineForei
 from django.utils.functional import cached_property
 
 from content.editor.loaded import loaded
+from content.editor.markup import block
 from content.forms.blocks import BlockForm
 from content.models import Block
 from sync.versions import is_known, row_key
@@ -42,6 +44,14 @@ class BlockFormSet(BaseInlineFormSet):
     def empty_form(self) -> Any:
         """The form for a new block, from which the scripts make as many as are asked for."""
         return super().empty_form
+
+    def shown(self) -> Iterator[dict[str, Any]]:
+        """Yield what the template shows of each block, and of the form for a new one at the end."""
+        every: list[Any] = list(self.forms)
+        for number, form in enumerate(every):
+            yield block(form, number, number + 1)
+        if self.max_num:
+            yield block(self.empty_form, "empty", len(every) + 1)
 
     def _construct_form(self, i: int, **kwargs: Any) -> Any:
         """Give new blocks the keys that this form gave them when it was sent before; those are stored, if it was."""

@@ -61,14 +61,9 @@ class BlockForm(CarriesLoadedValues):
         return not (self.is_new or self.is_resent)
 
     @property
-    def written(self) -> list[forms.BoundField]:
-        """The fields that people write in."""
-        return [field for field in self.visible_fields() if field.name != "DELETE"]
-
-    @property
-    def carried(self) -> list[forms.BoundField]:
-        """The fields by which the form says which block it is about, and where that stands."""
-        return [self["token"], self["region"], self["ordering"]]
+    def written(self) -> list[str]:
+        """The names of the fields that people write in."""
+        return [name for name, field in self.fields.items() if name != "DELETE" and not field.widget.is_hidden]
 
     @property
     def data_keys(self) -> list[str]:

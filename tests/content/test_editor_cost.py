@@ -113,7 +113,8 @@ class Shown(HTMLParser):
     def handle_starttag(self, tag, attrs):
         values = dict(attrs)
         if tag in ("input", "textarea", "select", "option", "button"):
-            self.inputs.add((tag, *sorted((name, value or "") for name, value in attrs)))
+            told = {"aria-describedby"} if values.get("type") == "hidden" else set()  # Django tells it of what nobody sees too
+            self.inputs.add((tag, *sorted((name, value or "") for name, value in attrs if name not in told)))
         kinds = (values.get("class") or "").split()
         if tag == "label" or "help" in kinds or "errorlist" in kinds:
             self.reading = [tag, values.get("for") or values.get("id") or "", " ".join(sorted({*kinds})), ""]
