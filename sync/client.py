@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpx2
@@ -14,7 +17,21 @@ from sync import conf, http_signatures, keys, local, pace
 from sync.core.errors import MalformedError, PeerRefusedError, PeerUnavailableError
 
 MAX_OFFSET = 24 * 3600  # seconds
+KEPT = 10.0  # seconds that a connection is kept for the next request; less than the 15 after which our servers close it
 CONNECT, HELLO, WORK = 5.0, 20.0, 60.0  # seconds: to be reached, to say who it is, and to work on what it is asked for
+
+
+@lru_cache(maxsize=2)
+def _http(is_secure: bool) -> httpx2.Client:
+    """Return the one client of this process for addresses of a kind: whoever speaks with a peer again finds the line open.
+
+    A client of its own for each conversation would read all certificates of the system each time, which takes 20 ms.
+    """
+    nobodys = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+    return httpx2.Client(follow_redirects=False, trust_env=False, cookies=nobodys, transport=pace.transport(is_secure, KEPT))
+
+
+os.register_at_fork(after_in_child=_http.cache_clear)  # two processes on one connection would read each other's answers
 
 
 class Peer:
@@ -27,11 +44,7 @@ class Peer:
         self.name, self.url = name, url.rstrip("/")
         self.patience = WORK
         self.offset = 0  # seconds by which the peer's clock is ahead of ours, learned from its refusal
-        self.http = httpx2.Client(follow_redirects=False, trust_env=False, transport=pace.transport())
-
-    def close(self) -> None:
-        """Close the connections."""
-        self.http.close()
+        self.http = _http(self.url.startswith("https://"))
 
     def json(self, method: str, path: str, body: bytes = b"", content_type: str = "application/json") -> dict[str, Any]:
         """Send a request and return the JSON object of the answer. Raises MalformedError where it is none."""

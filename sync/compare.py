@@ -30,13 +30,10 @@ def compare(peer: Listed) -> dict[str, Any]:
     holds writes to the row that are not here, ``ahead`` the other way round, ``apart`` where both is so, and ``differs`` where
     both hold the same writes: then one of the two has a row that does not follow from them.
     """
-    client = Peer(peer.name, peer.url)
     try:
-        return _Comparison(peer, client).run()
+        return _Comparison(peer, Peer(peer.name, peer.url)).run()
     except (LookupError, TypeError, ValueError) as error:
         raise MalformedError(f"what {peer.name} answers to a comparison cannot be read: {error!r}") from None
-    finally:
-        client.close()
 
 
 class _Comparison:

@@ -31,6 +31,12 @@ def saw(name: str, tips: Iterable[exchange.TipAt], lacking: Iterable[bytes] | No
         _note(name, tips=lines, lacking=dots, last_contact=now, error=None)
 
 
+def last_seen(name: str) -> list[exchange.TipAt] | None:
+    """Return what ``name`` held at the last exchange; None where that failed, or where there was none."""
+    contact = Contact.objects.filter(name=name, error__isnull=True, last_contact__isnull=False).first()
+    return None if contact is None else exchange.tips_from_json(contact.tips)
+
+
 def failed(name: str, error: dict[str, str]) -> None:
     """Note that an exchange with ``name`` did not work, and why."""
     _note(name, error=error)

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from sync import blob_exchange, clocks, contacts, exchange, log, missing, storage, trusting, value_exchange
+from sync import blob_exchange, clocks, contacts, exchange, log, missing, signals, storage, trusting, value_exchange
 from sync.client import HELLO, WORK, Peer
 from sync.core import wire
 from sync.core.errors import IncompleteStreamError, MalformedError, NeedsOperatorError, SyncError
@@ -55,18 +55,17 @@ def refused(name: str, error: SyncError) -> Result:
     return Result(name, ok=False, error={"code": error.code, "detail": str(error)})
 
 
-@contextmanager
-def connected(peer: Listed) -> Iterator[Peer]:
-    """Yield a client of ``peer``, and close it."""
-    client = Peer(peer.name, peer.url)
-    try:
-        yield client
-    finally:
-        client.close()
+def line_to(peer: Listed) -> Peer:
+    """Return a client of ``peer``. Nothing is sent yet; connections are kept for the next one."""
+    return Peer(peer.name, peer.url)
 
 
 def exchange_with(
-    peer: Listed, verbs: Iterable[Verb], progress: Any = None, before_waiting: Callable[[], None] | None = None
+    peer: Listed,
+    verbs: Iterable[Verb],
+    progress: Any = None,
+    before_waiting: Callable[[], None] | None = None,
+    kind: type[Conversation] | None = None,
 ) -> Result:
     """Pull from and push to ``peer``, as ``verbs`` say. The result tells of any trouble: one peer keeps no other waiting.
 
@@ -74,8 +73,8 @@ def exchange_with(
     """
     result, start = Result(peer.name), time.monotonic()
     try:
-        with connected(peer) as client:
-            _Conversation(peer, client, result, progress).run(set(verbs), before_waiting)
+        with signals.brought_by(peer.name):
+            (kind or Conversation)(peer, line_to(peer), result, progress).run(set(verbs), before_waiting)
     except Exception as error:
         known = storage.as_sync_error(error)
         if known is None:
@@ -91,7 +90,7 @@ def exchange_with(
 
 
 @contextmanager
-def _turn_to_pull() -> Iterator[bool]:
+def turn_to_pull() -> Iterator[bool]:
     """One pull after the other, or several peers would bring the same; but a slow one holds up no other for long.
 
     Yields whether there was a pull to wait for.
@@ -105,7 +104,7 @@ def _turn_to_pull() -> Iterator[bool]:
             _pulling.release()
 
 
-class _Conversation:
+class Conversation:
     """What is said and done once a peer is connected."""
 
     def __init__(self, peer: Listed, client: Peer, result: Result, progress: Any) -> None:
@@ -113,8 +112,8 @@ class _Conversation:
         self.me = trusting.me()
 
     def run(self, verbs: set[Verb], before_waiting: Callable[[], None] | None = None) -> None:
-        mine = exchange.tips_between(self.me, self.peer.party)
-        summary = exchange.summary(mine)
+        """Ask whether there is anything to exchange; then pull and push."""
+        summary = exchange.summary_between(self.me, self.peer.party)
         self.client.patience = HELLO
         if before_waiting is not None:
             before_waiting()
@@ -123,21 +122,20 @@ class _Conversation:
         self._check(hello)
         self.client.patience = WORK
         if self._hear(hello, question):
-            mine = exchange.tips_between(self.me, self.peer.party)
-            summary = exchange.summary(mine)
+            summary = exchange.summary_between(self.me, self.peer.party)
         differs = hello["summary"] != summary
         if Verb.PULL in verbs and (differs or MissingBlob.objects.exists() or missing.count()):
-            with _turn_to_pull() as waited:
+            with turn_to_pull() as waited:
                 if waited:  # another peer may have brought all of it
-                    mine = exchange.tips_between(self.me, self.peer.party)
-                    differs = hello["summary"] != exchange.summary(mine)
+                    differs = hello["summary"] != exchange.summary_between(self.me, self.peer.party)
                 if differs:
-                    self._pull(mine)
+                    self.pull(exchange.tips_between(self.me, self.peer.party))
                 blob_exchange.fetch(self.client, self.peer.name)
                 value_exchange.fetch(self.client, missing.some_pairs())
         if Verb.PUSH in verbs and (differs or hello.get("blobs_missing") or hello.get("values_missing")):
             self._push()
         elif not differs:
+            mine = exchange.tips_between(self.me, self.peer.party)
             contacts.saw(self.peer.name, mine, self._lacking() if hello.get("values_missing") else [])
 
     def _lacking(self) -> list[bytes] | None:
@@ -160,7 +158,7 @@ class _Conversation:
                 f"{self.peer.name} has another key than it has here; compare sync_identity there with what was given to sync_trust"
             )
 
-    def _pull(self, mine: list[exchange.TipAt]) -> None:
+    def pull(self, mine: list[exchange.TipAt]) -> None:
         """Pull; and once more where the peer could not tell where a chain was forked, with what is here of that chain."""
         theirs = self._pull_once({"have": exchange.tips_as_json(mine), "asks_again": True})
         begun = {tip.chain for tip in mine}
@@ -215,7 +213,7 @@ class _Conversation:
                 self.progress(count)
         blob_exchange.send(self.client, wanted)
         lacking = missing.lacking(value_exchange.send(self.client, values, self.me, self.peer.party))
-        contacts.saw(self.peer.name, [*have, *exchange.tips_between(self.me, self.peer.party)], lacking)
+        contacts.saw(self.peer.name, exchange.together(have, exchange.tips_between(self.me, self.peer.party)), lacking)
 
     def _bodies(self, have: list[exchange.TipAt]) -> Iterator[tuple[bytes, int]]:
         frames: list[bytes] = []

@@ -19,6 +19,7 @@ from sync.core.errors import MalformedError
 from sync.core.policy import TRUST, Party, is_entitled
 from sync.log import Known
 from sync.models import Chain, Entry, Segment
+from sync.standing import until_the_log_grows
 
 MAX_TIPS = 100_000
 PAGE = 500
@@ -34,6 +35,21 @@ class TipAt(NamedTuple):
 
 def tips_between(me: Party, peer: Party) -> list[TipAt]:
     """Return the tips of all chains here that both sides may hold, and that the trusted list has a key for, sorted."""
+    return list(_between(me, peer)[0])
+
+
+def summary_between(me: Party, peer: Party) -> str:
+    """Return the ``summary`` of these."""
+    return _between(me, peer)[1]
+
+
+@until_the_log_grows
+def _between(me: Party, peer: Party) -> tuple[list[TipAt], str]:
+    tips = _tips_between(me, peer)
+    return tips, summary(tips)
+
+
+def _tips_between(me: Party, peer: Party) -> list[TipAt]:
     tips = [TipAt(*tip) for tip in log.tips() if is_entitled(me, tip[0].scope) and is_entitled(peer, tip[0].scope)]
     keyless = _keyless()
     return [tip for tip in tips if tip.chain not in keyless]
@@ -90,6 +106,12 @@ def missing(have: Sequence[TipAt], me: Party, peer: Party, asks_again: bool = Fa
     for is_trust in (True, False):
         streams = [lag.entries(chains[lag.chain], asks_again) for lag in lags if (lag.chain.scope == TRUST) is is_trust]
         yield from heapq.merge(*streams, key=lambda entry: entry.position)
+
+
+def together(theirs: Sequence[TipAt], ours: Sequence[TipAt]) -> list[TipAt]:
+    """Return the ends of what a peer holds that had ``theirs`` and was given all up to ``ours``, which are the tips here."""
+    known = log.known(tip.dot for tip in set(theirs) - set(ours))
+    return [*ours, *sorted(tip for tip in set(theirs) - set(ours) if tip.dot not in known)]
 
 
 def count_missing(have: Sequence[TipAt], ours: Sequence[TipAt]) -> int:

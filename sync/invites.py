@@ -99,10 +99,6 @@ def join(text: str) -> Code:
         )
     trust_admin.check_root(code.root_name)
     me = {"secret": code.secret, "name": conf.name(), "role": conf.role(), "farm": conf.farm(), "url": conf.url()}
-    client = Peer(code.name, code.url)
-    try:
-        client.json("POST", "join", orjson.dumps(me))
-    finally:
-        client.close()
+    Peer(code.name, code.url).json("POST", "join", orjson.dumps(me))
     trust_admin.pin(code.root_name, code.root_url, code.root_key)
     return code

@@ -52,10 +52,24 @@ def take_turn() -> None:
 
 
 def state() -> Local:
-    """Return the row of this replica, made at first use."""
-    return (
-        Local.objects.filter(pk=1).first() or Local.objects.get_or_create(pk=1, defaults={"incarnation": new_incarnation()})[0]
-    )
+    """Return the row of this replica, made at first use.
+
+    It is asked for many times in each request and each save, so the statement is not put together anew each time. The wide field
+    ``declared`` is read when it is used.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_STATE)
+        row = cursor.fetchone()
+    if row is None:
+        return Local.objects.get_or_create(pk=1, defaults={"incarnation": new_incarnation()})[0]
+    found: Local = Local.from_db(connection.alias, _FIELDS, row)
+    found.sparse = bool(found.sparse)  # SQLite has numbers for them
+    return found
+
+
+_READ = [field for field in Local._meta.concrete_fields if field.name != "declared"]
+_FIELDS = [field.attname for field in _READ]
+_STATE = "SELECT {} FROM {} WHERE id = 1".format(", ".join(f'"{field.column}"' for field in _READ), Local._meta.db_table)  # noqa: S608
 
 
 def new_incarnation() -> str:

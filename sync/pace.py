@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from typing import Any
 
@@ -57,8 +58,13 @@ class PacedBackend(httpcore2.SyncBackend):
         return PacedStream(super().connect_tcp(*args, **kwargs))
 
 
-def transport() -> httpx2.HTTPTransport:
-    """Return a transport with such connections. httpx2 has no parameter for it; its pool has."""
-    made = httpx2.HTTPTransport(trust_env=False)
+def transport(is_secure: bool, kept: float) -> httpx2.HTTPTransport:
+    """Return a transport with such connections, each kept ``kept`` seconds for another request.
+
+    Where no address is https no certificate is read, which takes long; nothing could be verified then, so nothing would be trusted.
+    httpx2 has no parameter for the connections; its pool has.
+    """
+    verify = True if is_secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made = httpx2.HTTPTransport(verify=verify, trust_env=False, limits=httpx2.Limits(keepalive_expiry=kept))
     made._pool._network_backend = PacedBackend()
     return made

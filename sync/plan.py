@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from sync import exchange, log, missing, trusting
-from sync.conversation import Result, connected
+from sync.conversation import Result, line_to
 from sync.core import wire
 from sync.core.errors import SyncError
 from sync.peers import Listed
@@ -22,7 +22,8 @@ def plan(peer: Listed) -> dict[str, Any]:
         mine = exchange.tips_between(trusting.me(), peer.party)
         wanted = missing.pairs_for(trusting.me(), peer.party)
         body = orjson.dumps({"have": exchange.tips_as_json(mine), "values_missing": wanted})
-        with connected(peer) as client, client.send("POST", "pull", body) as response:
+        client = line_to(peer)
+        with client.send("POST", "pull", body) as response:
             for frame in wire.frames(client.chunks(response)):
                 held = log.known(changeset.dot for changeset in frame.changesets)
                 for changeset in frame.changesets:

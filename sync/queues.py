@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from huey import Huey, RedisHuey, SqliteHuey
+from huey.storage import SqliteStorage
+
+from sync.bell import Bell
 
 logger = logging.getLogger(__name__)
 
 PATIENCE = 3  # seconds; more than the one that the worker blocks for a message
 PAUSE = 1.0  # seconds between two tries with a queue that fails
+LOOK = 1.0  # seconds after which who waits for a message looks for one, though no bell rang
 
 
 class _Patient:
@@ -54,17 +58,66 @@ class _Patient:
         return False
 
 
+class _HintStorage(SqliteStorage):
+    """huey's file, without waiting for the disk: what a loss of power takes away is a hint. The file stays whole."""
+
+    def _create_connection(self) -> Any:
+        made = super()._create_connection()
+        made.execute("PRAGMA synchronous=NORMAL")
+        return made
+
+
 class FileQueue(_Patient, SqliteHuey):
-    """Messages in a file."""
+    """Messages in a file, and a bell beside it, so that nobody has to look into it over and over."""
+
+    storage_class = _HintStorage
+    bell: Bell
+
+    def listen(self) -> None:
+        """Let ``dequeue`` wait for a message, where it can."""
+        self.storage.blocking = self.bell.listen()
+
+    def nudge(self) -> None:
+        """Let nobody wait for a message just now."""
+        self.bell.ring()
+
+    def leave(self) -> None:
+        """Listen no more."""
+        self.storage.blocking = False
+        self.bell.close()
+
+    def enqueue(self, task: Any) -> Any:
+        """Put a message in and ring."""
+        result = super().enqueue(task)
+        self.bell.ring()
+        return result
+
+    def dequeue(self) -> Any:
+        """Return the next message; or None, after some waiting where one listens."""
+        task = super().dequeue()
+        if task is None and self.storage.blocking:
+            self.bell.wait(LOOK)
+        return task
 
 
 class RedisQueue(_Patient, RedisHuey):
-    """Messages in Redis."""
+    """Messages in Redis, which lets who wants one wait for it."""
+
+    def listen(self) -> None:
+        """Let ``dequeue`` wait for a message: it does."""
+
+    def nudge(self) -> None:
+        """Nobody waits longer than a second."""
+
+    def leave(self) -> None:
+        """Nothing is left behind."""
 
 
 def in_file(name: str, file: Path) -> Huey:
     """Return the queue ``name`` in ``file``."""
-    return _watched(FileQueue(name, filename=str(file), results=False))
+    made = FileQueue(name, filename=str(file), results=False)
+    made.bell = Bell(file.with_suffix(".bell"))
+    return _watched(made)
 
 
 def in_redis(name: str, url: str) -> Huey:

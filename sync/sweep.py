@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from django.db import connection, transaction
 
@@ -21,17 +21,20 @@ from sync import (
     trusting,
     value_exchange,
 )
+from sync.at_once import AtOnce, equality, is_news
 from sync.client import HELLO
-from sync.conversation import Result, connected, exchange_with
+from sync.conversation import Result, exchange_with, line_to
 from sync.core.errors import SyncError
 from sync.core.policy import Role, Verb, may
 from sync.peers import Listed
-from sync.visiting import Visits
+from sync.visiting import Gathered, Visits
 
 logger = logging.getLogger(__name__)
 
 LONG = 60.0  # seconds that a sweep waits for its peers; who takes longer goes on beside the next one
+RELAY = 1.0  # seconds after which others are told what somebody else was to tell them
 _visits, _messages = Visits(), Visits()
+Due = tuple[str, Listed]  # "push", "ask" whether to push, "pull" or "wake", and whom
 
 
 def sweep(at_once: bool = False) -> list[Result]:
@@ -52,7 +55,13 @@ def sweep(at_once: bool = False) -> list[Result]:
 
 
 def _exchange_in_thread(peer: Listed, verbs: set[Verb]) -> Result:
-    return exchange_with(peer, verbs, before_waiting=connection.close)
+    return exchange_with(peer, verbs, before_waiting=_let_go)
+
+
+def _let_go() -> None:
+    """Give a connection of a pool back while somebody else is waited for. SQLite has no pool; opening it takes a millisecond."""
+    if connection.vendor != "sqlite":
+        connection.close()
 
 
 def stop() -> None:
@@ -79,8 +88,7 @@ def fetch(pairs: Sequence[missing.Pair]) -> None:
         for peer in peers.allowed(Verb.PULL):
             left = sorted(set(pairs) & set(missing.all_pairs()))
             try:
-                with connected(peer) as client:
-                    value_exchange.fetch(client, left)
+                value_exchange.fetch(line_to(peer), left)
             except SyncError as error:
                 logger.info("%s does not hand out values: %s", peer.name, error)
     finally:
@@ -95,8 +103,7 @@ def ask_masters() -> list[str]:
     for peer in peers.allowed(Verb.PULL):
         if peer.party.role is Role.MASTER:
             try:
-                with connected(peer) as client:
-                    answer = client.json("GET", "tips")
+                answer = line_to(peer).json("GET", "tips")
                 lacking = missing.lacking(missing.pairs_from_json(answer.get("values_missing")))
                 contacts.saw(peer.name, exchange.tips_from_json(answer.get("tips")), lacking)
                 answered.append(peer.name)
@@ -105,46 +112,84 @@ def ask_masters() -> list[str]:
     return answered
 
 
-def react(name: str = "") -> list[Result]:
-    """Answer a wake-up: pull from ``name``; or, after a change here, push where allowed and wake those who may pull from here."""
-    if name:
-        return [exchange_with(peer, {Verb.PULL}) for peer in peers.allowed(Verb.PULL) if peer.name == name]
-    for peer in _to_wake():
-        _wake(peer)
-    return [exchange_with(peer, {Verb.PUSH}) for peer in peers.allowed(Verb.PUSH)]
+def react(name: str = "", source: str = "") -> list[Result]:
+    """Answer a wake-up: pull from ``name``; or, after a change, push where allowed and wake those who may pull from here.
+
+    ``source`` is who brought the change, if it was not made here.
+    """
+    done = [_answer(*item) for item in [*_due(name, source), *_due_later(name, source)]]
+    return [result for result in done if result is not None]
 
 
-def react_at_once(name: str = "") -> None:
+def react_at_once(name: str = "", source: str = "") -> None:
     """The same in threads, without waiting for them: the next message may concern somebody who answers."""
-    if name:
-        due = [("pull", peer) for peer in peers.allowed(Verb.PULL) if peer.name == name]
-    else:
-        due = [*(("wake", peer) for peer in _to_wake()), *(("push", peer) for peer in peers.allowed(Verb.PUSH))]
+    _answer_all(_due(name, source))
+    _relays.add(_due_later(name, source))
+
+
+def _answer_all(due: list[Due]) -> None:
     failing = contacts.failing()
     due.sort(key=lambda item: item[1].name in failing)
-    _messages.each(due, lambda item: f"{item[0]} {item[1].name}", lambda item: _answer_message(*item), 0)
+    _messages.each(due, lambda item: f"{item[0]} {item[1].name}", lambda item: _answer_in_thread(*item), 0)
 
 
-def _answer_message(how: str, peer: Listed) -> None:
-    if how == "wake":
-        return _wake(peer)
-    result = _exchange_in_thread(peer, {Verb(how)})
-    if result.error:
+_relays = Gathered(RELAY, _answer_all)
+
+
+def _due(name: str, source: str) -> list[Due]:
+    """Return what is to be done now."""
+    if name:
+        return [("pull", peer) for peer in peers.allowed(Verb.PULL) if peer.name == name]
+    return [item for item in _concerned() if item[1].name != source and not _reaches(source, item[1])]
+
+
+def _due_later(name: str, source: str) -> list[Due]:
+    """Return what is to be done in a while: who brought a change tells of it by itself, whom it reaches, unless it cannot just now.
+
+    So most have it by then, and are asked before anything is sent.
+    """
+    if name or not source:
+        return []
+    found = [item for item in _concerned() if item[1].name != source and _reaches(source, item[1])]
+    return [("ask" if how == "push" else how, peer) for how, peer in found]
+
+
+def _concerned() -> list[Due]:
+    me, pushed_to = trusting.me(), peers.allowed(Verb.PUSH)
+    others = [peer for peer in peers.others().values() if peer not in pushed_to and may(peer.party, Verb.PULL, me)]
+    return [*(("push", peer) for peer in pushed_to), *(("wake", peer) for peer in others)]
+
+
+def _reaches(source: str, peer: Listed) -> bool:
+    """Say whether the replica ``source`` may push to ``peer``, or wake it that it pulls."""
+    other = peers.others().get(source)
+    return other is not None and (may(other.party, Verb.PUSH, peer.party) or may(peer.party, Verb.PULL, other.party))
+
+
+def _answer_in_thread(how: str, peer: Listed) -> None:
+    result = _answer(how, peer, before_waiting=_let_go)
+    if result is not None and result.error:
         logger.info("%s: %s: %s", result.name, result.error["code"], result.error["detail"])
-    return None
 
 
-def _to_wake() -> list[Listed]:
-    """Return who may pull from here, and is not pushed to."""
-    me, pushed_to = trusting.me(), {peer.name for peer in peers.allowed(Verb.PUSH)}
-    return [peer for peer in peers.others().values() if peer.name not in pushed_to and may(peer.party, Verb.PULL, me)]
+def _answer(how: str, peer: Listed, before_waiting: Callable[[], None] | None = None) -> Result | None:
+    if how == "wake":
+        _wake(peer)
+        return None
+    if how == "ask":
+        return exchange_with(peer, {Verb.PUSH}, before_waiting=before_waiting)
+    return exchange_with(peer, {Verb(how)}, before_waiting=before_waiting, kind=AtOnce)
 
 
 def _wake(peer: Listed) -> None:
+    """Tell ``peer`` that there is something new here, unless it was seen to hold it."""
+    me = trusting.me()
+    if not is_news(peer, exchange.tips_between(me, peer.party)):
+        return
+    client = line_to(peer)
+    client.patience = HELLO
     try:
-        with connected(peer) as client:
-            client.patience = HELLO
-            client.json("POST", "wake")
+        client.json("POST", f"wake?{equality(me, peer.party)}")
     except SyncError as error:
         logger.info("%s was not woken: %s", peer.name, error)
         contacts.failed(peer.name, {"code": error.code, "detail": str(error)})

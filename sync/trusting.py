@@ -27,6 +27,7 @@ from sync.core.trust import (
     parse_entry,
 )
 from sync.models import Chain, Entry, Tip, Trusted
+from sync.standing import until_the_log_grows
 
 MODEL = "sync.trust"  # stands in ops where a model would; the token is a replica's name
 FIELD = "entry"
@@ -47,6 +48,11 @@ def root() -> tuple[str, TrustEntry]:
 
 def current() -> TrustList:
     """Return the list as it stands in the table. A replica that nobody has entered knows at least itself and its root."""
+    return TrustList(dict(_current().entries))
+
+
+@until_the_log_grows
+def _current() -> TrustList:
     found = TrustList({row.name: parse_entry(row.entry) for row in Trusted.objects.order_by("rank")})
     name, pinned = root()
     if name:

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from django.db import connections
 
@@ -100,3 +100,33 @@ class Visits:
             with contextlib.suppress(queue.Empty):
                 found.append(done.get(timeout=LOOK))
         return found
+
+
+class Gathered(Generic[Item]):
+    """Gathers items for ``seconds``, each once, then hands them all to ``work``, in a thread of its own."""
+
+    def __init__(self, seconds: float, work: Callable[[list[Item]], None]) -> None:
+        self.seconds, self.work = seconds, work
+        self._items: dict[Item, None] = {}
+        self._lock = threading.Lock()
+
+    def add(self, items: Iterable[Item]) -> None:
+        """Add items; the first of them starts the time."""
+        with self._lock:
+            is_first = not self._items
+            self._items.update(dict.fromkeys(items))
+            if not (is_first and self._items):
+                return
+        timer = threading.Timer(self.seconds, self._go)
+        timer.daemon = True
+        timer.start()
+
+    def _go(self) -> None:
+        with self._lock:
+            items, self._items = list(self._items), {}
+        try:
+            self.work(items)
+        except Exception:
+            logger.exception("what was gathered could not be worked off; the next sweep catches up")
+        finally:
+            connections.close_all()

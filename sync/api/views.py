@@ -29,6 +29,7 @@ from sync import (
     ranges,
     refill,
     registers,
+    signals,
     storage,
     trusting,
 )
@@ -106,12 +107,7 @@ class HelloView(PeerView):
     def get(self, request: Request) -> Response:
         """Answer with identity, clock and the summary of what both may hold; the peer may give its own as ``summary``."""
         me = trusting.me()
-        tips = exchange.tips_between(me, self.peer(request).party)
-        summary = exchange.summary(tips)
-        if request.query_params.get("summary") == summary:
-            # How many values it lacks is said here, of which changesets is not.
-            lacking: list[bytes] | None = [] if not _number(request, "values_missing") else None
-            contacts.saw(self.peer(request).name, tips, lacking)
+        summary, _ = _compared(request, self.peer(request))
         return Response(
             {
                 "protocol": 1,
@@ -133,6 +129,18 @@ class HelloView(PeerView):
         now, question = local.now_ms(local.state()), request.query_params.get("challenge", "")
         signed = {"time_signature": clocks.sign(question, now)} if CHALLENGE.fullmatch(question) else {}
         return {"time": now, **signed}
+
+
+def _compared(request: Request, peer: PeerUser) -> tuple[str, bool]:
+    """Return the summary of what both may hold, and whether the peer gave the same one; then it is known to hold just that."""
+    me = trusting.me()
+    summary = exchange.summary_between(me, peer.party)
+    is_same = request.query_params.get("summary") == summary
+    if is_same:
+        # How many values it lacks is said here, of which changesets is not.
+        lacking: list[bytes] | None = [] if not _number(request, "values_missing") else None
+        contacts.saw(peer.name, exchange.tips_between(me, peer.party), lacking)
+    return summary, is_same
 
 
 class TipsView(PeerView):
@@ -191,14 +199,21 @@ class PushView(PeerView):
     verb = Verb.PUSH
 
     def post(self, request: Request) -> Response:
-        """Apply the frames in the body; a whole frame is applied or refused by itself."""
+        """Apply the frames in the body; a whole frame is applied or refused by itself.
+
+        The peer may give the ``summary`` of what it holds.
+        """
+        peer = self.peer(request)
         try:
             frames = wire.frames(_slices(request._request.peer_body))  # type: ignore[attr-defined]
-            receipt = receive(frames)
+            with signals.brought_by(peer.name):
+                receipt = receive(frames)
         except TooLargeError as error:
             raise SyncProblem(413, error.code, str(error)) from None
         except (MalformedError, IncompleteStreamError, RejectedError) as error:
             raise SyncProblem(400, error.code, str(error)) from None
+        if "summary" in request.query_params:
+            _compared(request, peer)
         return Response(
             {
                 "received": receipt.received,
@@ -207,7 +222,7 @@ class PushView(PeerView):
                 "held": receipt.held,
                 "refused": receipt.refused,
                 "blobs_missing": list(MissingBlob.objects.values_list("digest", flat=True)[:1000]),
-                "values_missing": missing.pairs_for(trusting.me(), self.peer(request).party),
+                "values_missing": missing.pairs_for(trusting.me(), peer.party),
             }
         )
 
@@ -344,7 +359,10 @@ class WakeView(PeerView):
     """The peer says that it has something new. Only a hint: the sweep finds it without."""
 
     def post(self, request: Request) -> Response:
-        """Pull from the peer soon, if this replica may."""
-        if may(trusting.me(), Verb.PULL, self.peer(request).party):
-            jobs.wake(self.peer(request).name)
+        """Pull from the peer soon, if this replica may; unless the ``summary`` that the peer gives is that of what is here."""
+        peer = self.peer(request)
+        if may(trusting.me(), Verb.PULL, peer.party) and not (
+            "summary" in request.query_params and _compared(request, peer)[1]
+        ):
+            jobs.wake(peer.name)
         return Response(status=204)

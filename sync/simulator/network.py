@@ -84,9 +84,6 @@ class Line:
         self.name, self.url = name, url
         self.server = self.network.find(name)
 
-    def close(self) -> None:
-        """Nothing is open."""
-
     def json(self, method: str, path: str, body: bytes = b"", content_type: str = "application/json") -> dict[str, Any]:
         """As the client's: send a request and return the JSON object of the answer."""
         with self.send(method, path, body, content_type) as response:

@@ -86,7 +86,7 @@ class World:
                     self.stores.release(replica.database)
                 shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _wake(self, peer: str = "") -> None:
+    def _wake(self, peer: str = "", source: str = "") -> None:
         if self.stack:
             self.wakes = [*self.wakes[-20:], (self.stack[-1].label, peer)]
 

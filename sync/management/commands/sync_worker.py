@@ -19,7 +19,7 @@ from sync.management.reporting import require_migrated
 logger = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-MAX_DELAY = 0.25  # seconds between two looks into a quiet queue
+MAX_DELAY = 0.25  # seconds between two looks into a quiet queue by which nobody can be woken
 
 
 class Command(BaseCommand):
@@ -44,8 +44,10 @@ class Command(BaseCommand):
             stop.set()
             due.set()
             sweep.stop()
+            jobs.queue().nudge()
 
         jobs.task()
+        jobs.queue().listen()
         consumer = jobs.queue().create_consumer(
             workers=1, periodic=False, initial_delay=0.02, backoff=1.3, max_delay=MAX_DELAY, check_worker_health=True
         )
@@ -63,6 +65,7 @@ class Command(BaseCommand):
                 due.wait(conf.interval())
         finally:
             consumer.stop(graceful=True)
+            jobs.queue().leave()
             connection.close()
         if options["json"]:
             counts = {name: conversation.tally[name] for name in ("exchanges", "failed", "sent", "received", "applied")}
