@@ -157,7 +157,7 @@ def _due_later(name: str, source: str) -> list[Due]:
 def _concerned() -> list[Due]:
     me, pushed_to = trusting.me(), peers.allowed(Verb.PUSH)
     others = [peer for peer in peers.others().values() if peer not in pushed_to and may(peer.party, Verb.PULL, me)]
-    return [*(("push", peer) for peer in pushed_to), *(("wake", peer) for peer in others)]
+    return [*(("wake", peer) for peer in others), *(("push", peer) for peer in pushed_to)]  # what takes less comes first
 
 
 def _reaches(source: str, peer: Listed) -> bool:

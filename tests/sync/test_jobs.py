@@ -114,7 +114,7 @@ def test_a_message_that_was_taken_is_worked_off_without_the_queue(kind, request,
     if kind == "redis":
         request.getfixturevalue("on_redis")
     woken, storage = [], jobs.queue().storage
-    monkeypatch.setattr(sweep, "react_at_once", woken.append)
+    monkeypatch.setattr(sweep, "react_at_once", lambda peer, source: woken.append(peer))
     jobs.wake("MASTER01-LON")
     take = storage.dequeue
 
@@ -139,7 +139,7 @@ def test_a_message_that_was_taken_is_worked_off_without_the_queue(kind, request,
 def test_a_redis_that_dies_while_a_message_is_worked_off_is_told_of_in_one_line(on_redis, monkeypatch, caplog):
     """The work is done to its end; that messages come no more is one line, and no traceback."""
     monkeypatch.setattr(jobs, "PAUSE", 0.01)
-    monkeypatch.setattr(sweep, "react_at_once", lambda peer: on_redis.kill())
+    monkeypatch.setattr(sweep, "react_at_once", lambda *_: on_redis.kill())
     jobs.wake()
     try:
         (line,) = works_off(caplog, looks=4)
