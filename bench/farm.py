@@ -1,6 +1,6 @@
 """How soon is a commit on one edge of a farm visible on the other? Beside it, in the same run, one bare request that stores a record.
 
-``python -m bench.farm [--redis] [--edits 100] [--rate 10] [--rounds 3] [--json]``; see docs/performance.md for what is measured.
+``python -m bench.farm [--redis] [--edits 100] [--rate 10]``; see docs/performance.md for what is measured.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import os
 import re
 import shutil
 import sqlite3
-import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,9 @@ from typing import Any
 import httpx2
 
 from bench.contestants import wsgi
-from bench.measure import free_port, summary, wait_for
-from bench.pull import machine
-from deploy.local.installation import identify
+from bench.frame import Bench, CannotError, Measure, Options, Report, main
+from bench.measure import free_port, processor, wait_for
+from bench.replicas import count, inside, introduction, make
 from deploy.local.processes import Process, stop
 from deploy.local.replica import TOP, Replica
 
@@ -46,9 +46,8 @@ class Farm:
     """A master and two edges of a farm, each with web server and worker. Sweeps are an hour apart: what travels, travels at once."""
 
     def __init__(self, root: Path, redis: str = "") -> None:
-        extra = {"EDGECMS_SYNC_INTERVAL": "3600"}
         self.master, self.edge, self.other = (
-            Replica(node, "BENCH", role, farm, root / node.lower(), free_port(), redis_url=redis, extra=extra)
+            make(node, role, root / node.lower(), farm, EDGECMS_SYNC_INTERVAL="3600", REDIS_URL=redis)
             for node, role, farm in (("MASTER01", "master", ""), ("EDGE01", "edge", "bench"), ("EDGE02", "edge", "bench"))
         )
         self.all = (self.master, self.edge, self.other)
@@ -62,12 +61,9 @@ class Farm:
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
         """Make the replicas, exchange keys, write the pages on one edge and wait until the others have them; in the end stop all."""
-        for replica in self.all:
-            replica.must("migrate", "--verbosity", "0")
-        keys = {replica.name: str(identify(replica)) for replica in self.all}
+        inside(self.master, "prepare", trust=[introduction(self.edge), introduction(self.other)])
         for other in (self.edge, self.other):
-            self.master.trust(other, keys[other.name])
-            other.trust(self.master, keys[self.master.name])
+            inside(other, "prepare", trust=[introduction(self.master)])
         self.edge.must("createsuperuser", "--noinput", env={f"DJANGO_SUPERUSER_{key}": value for key, value in USER.items()})
         try:
             for replica in self.all:
@@ -77,7 +73,7 @@ class Farm:
                 replica.start_worker()
             made = self.edge.manage("shell", "--verbosity", "0", "--no-imports", "-c", WRITE).stdout
             self.pages = [line for line in made.splitlines() if line.startswith(self.edge.name)]
-            _until(lambda: all(_count(replica) == PAGES for replica in self.all))
+            _until(lambda: all(count(replica, "content_page") == PAGES for replica in self.all))
             yield
         finally:
             stop(self.processes)
@@ -116,11 +112,6 @@ def _database(replica: Replica) -> sqlite3.Connection:
     return sqlite3.connect(f"file:{replica.folder / 'db.sqlite3'}?mode=ro", uri=True)
 
 
-def _count(replica: Replica) -> int:
-    with contextlib.closing(_database(replica)) as connection:
-        return int(connection.execute("SELECT count(*) FROM content_page").fetchone()[0])
-
-
 class Arrivals(threading.Thread):
     """Looks at the database of a replica, as any request there does, and notes when it holds each changeset of ``edge``.
 
@@ -153,8 +144,8 @@ class Arrivals(threading.Thread):
                 time.sleep(LOOK)
 
 
-def edits(farm: Farm, limit: str, count: int, rate: float) -> dict[str, list[float]]:
-    """Save ``count`` edits on the edge, ``rate`` a second, and halfway between two of them send the limit its record.
+def edits(farm: Farm, limit: str, many: int, rate: float) -> dict[str, list[float]]:
+    """Save ``many`` edits on the edge, ``rate`` a second, and halfway between two of them send the limit its record.
 
     Returns seconds: ``edge`` and ``master``, until each held an edit; ``save``, of the request itself; ``limit``.
     """
@@ -164,20 +155,20 @@ def edits(farm: Farm, limit: str, count: int, rate: float) -> dict[str, list[flo
     took: dict[str, list[float]] = {"save": [], "limit": []}
     start, step = time.monotonic() + 0.2, 1 / rate
     with contextlib.closing(farm.editor()) as editor, httpx2.Client(base_url=limit, trust_env=False) as bare:
-        for number in range(count):
+        for number in range(many):
             body = {"title": f"Edit {number} at {time.time_ns()}"}
             path = f"/api/v1/pages/{farm.pages[number % PAGES]}/"
             took["save"].append(_at(start + number * step, lambda path=path, body=body: editor.patch(path, json=body)))
             record = json.dumps({"token": f"{number}-{time.time_ns()}", **body, "text": "x" * 700}).encode()
             took["limit"].append(_at(start + (number + 0.5) * step, lambda record=record: bare.post("/", content=record)))
     deadline = time.monotonic() + LATE
-    while time.monotonic() < deadline and any(len(watch.seconds) < count for watch in watches.values()):
+    while time.monotonic() < deadline and any(len(watch.seconds) < many for watch in watches.values()):
         time.sleep(0.05)
     for name, watch in watches.items():
         watch.ended.set()
         watch.join()
-        if len(watch.seconds) < count:
-            raise RuntimeError(f"{count - len(watch.seconds)} of {count} edits did not reach {watch.replica.name} ({name})")
+        if len(watch.seconds) < many:
+            raise RuntimeError(f"{many - len(watch.seconds)} of {many} edits did not reach {watch.replica.name} ({name})")
     return took | {name: watch.seconds for name, watch in watches.items()}
 
 
@@ -194,62 +185,60 @@ def _at(moment: float, send: Any) -> float:
     return took
 
 
-def processor_time(processes: Sequence[Process]) -> float:
-    """Return the seconds of processor time that ``processes`` and what they forked have used so far. Needs Linux."""
-    groups = {process.child.pid for process in processes if process.child is not None}
-    ticks = 0
-    for file in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            found = file.read_text().rpartition(")")[2].split()
-            ticks += int(found[11]) + int(found[12]) if int(found[2]) in groups else 0
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
-def idle(farm: Farm) -> float:
-    """Return the share of one processor that a worker uses which has nothing to do."""
-    workers = [replica.worker for replica in farm.all]
-    time.sleep(1)
-    before = processor_time(workers)
-    time.sleep(IDLE)
-    return (processor_time(workers) - before) / IDLE / len(workers)
-
-
 def percentile(values: Sequence[float], share: float) -> float:
     """Return the value that ``share`` of ``values`` do not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def measure(root: Path, redis: str, count: int, rate: float, rounds: int) -> dict[str, Any]:
-    """Run all rounds and return p50 and p99 of each, in milliseconds: median, min and max over the rounds."""
+def processor_time(process: Process) -> float:
+    """Return the seconds of processor time that a program and what it forked have used so far."""
+    assert process.child is not None
+    return processor(process.child.pid)
+
+
+def idle(farm: Farm) -> float:
+    """Return the share of one processor that a worker uses which has nothing to do."""
+    workers = [replica.worker for replica in farm.all]
+    time.sleep(2)  # what is said a second after a change
+    before = sum(map(processor_time, workers))
+    time.sleep(IDLE)
+    return (sum(map(processor_time, workers)) - before) / IDLE / len(workers)
+
+
+def rounds(root: Path, redis: str, case: str, options: Options, report: Report) -> None:
+    """Run all rounds with one kind of queue."""
+    root.mkdir()
     limit = wsgi("limit", "bench.hop:app", root, ["/"], BENCH_DATABASE=str(root / "hop.sqlite3"))
     assert limit.process is not None
-    farm, taken = Farm(root, redis), list[dict[str, list[float]]]()
+    farm = Farm(root, redis)
+    spent = Counter[str]()
     with farm.running():
         limit.process.start()
         try:
             wait_for(limit.url)
-            before = {process.name: processor_time([process]) for process in farm.processes}
-            for _ in range(rounds):
-                taken.append(edits(farm, limit.url, count, rate))
-            spent = {p.name: 1000 * (processor_time([p]) - before[p.name]) / count / rounds for p in farm.processes}
-            resting = idle(farm)
+            for number in range(1, options.rounds + 1):
+                report.say(f"{case}, round {number}")
+                before = {process.name: processor_time(process) for process in farm.processes}
+                for name, seconds in edits(farm, limit.url, options.edits, options.rate).items():
+                    report.take(case, NAMES[name], p50=percentile(seconds, 0.5), p99=percentile(seconds, 0.99))
+                took = {process.name: processor_time(process) - before[process.name] for process in farm.processes}
+                report.take(case, NAMES["edge"], processor=sum(took.values()) / options.edits)
+                spent.update({name: seconds / options.edits / options.rounds for name, seconds in took.items()})
+            if not options.quick:
+                report.note(f"{case}: a worker with nothing to do uses {100 * idle(farm):.1f} % of a processor")
         finally:
             stop([limit.process])
-    shares = {"p50": 0.5, "p99": 0.99}
-    figures = {
-        name: {key: summary([1000 * percentile(one[name], share) for one in taken]) for key, share in shares.items()}
-        for name in taken[0]
-    }
-    return {"figures": figures, "processor_ms": spent, "idle": resting}
+    parts = ", ".join(f"{name.replace('-BENCH', '')} {1000 * seconds:.0f}" for name, seconds in spent.items())
+    report.note(f"{case}: milliseconds of processor time of an edit, its save included: {parts}")
 
 
 @contextlib.contextmanager
 def redis_server(root: Path) -> Iterator[str]:
-    """Start a Redis of our own and yield its address."""
+    """Start a Redis of our own and yield its address. Raises CannotError."""
     binary, port = shutil.which("redis-server"), free_port()
     if binary is None:
-        sys.exit("redis-server is not installed; on Debian: apt-get install redis-server")
+        raise CannotError("redis-server is not installed; on Debian: apt-get install redis-server")
     command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
     server = Process("redis", command, os.environ, TOP, root / "redis.log")
     server.start()
@@ -259,45 +248,47 @@ def redis_server(root: Path) -> Iterator[str]:
         stop([server])
 
 
+def measure(options: Options, report: Report) -> None:
+    """Run with the embedded queue, then with Redis."""
+    what = f"{options.edits} edits, {options.rate:g} a second"
+    with tempfile.TemporaryDirectory(prefix="edgecms-bench-") as name:
+        root = Path(name)
+        if not options.redis:
+            rounds(root / "embedded", "", f"embedded queue, {what}", options, report)
+        try:
+            with redis_server(root) as url:
+                rounds(root / "redis", url, f"Redis, {what}", options, report)
+        except CannotError as error:
+            report.cannot("Redis", error)
+
+
 NAMES = {
     "edge": "commit to visible on the other edge",
     "master": "commit to visible on the master",
     "save": "the save itself, by the API",
-    "limit": "limit: one bare request and insert",
+    "limit": "a bare request and insert",
 }
 
 
-def table(result: dict[str, Any]) -> Iterator[str]:
-    """Yield the lines for people."""
-    yield ", ".join(f"{key} {value}" for key, value in result["machine"].items())
-    yield f"{result['queue']}; {result['rounds']} rounds of {result['edits']} edits, {result['rate']:g} a second; ms, median (min–max)"
-    for name, label in NAMES.items():
-        found = result["figures"][name]
-        spans = ["{median:.0f} ({min:.0f}–{max:.0f})".format(**found[key]) for key in ("p50", "p99")]
-        yield f"{label:40}p50{spans[0]:>18}   p99{spans[1]:>20}"
-    spent = ", ".join(f"{name} {ms:.0f}" for name, ms in result["processor_ms"].items())
-    yield f"ms of processor time of an edit, its save included: {sum(result['processor_ms'].values()):.0f} in all; {spent}"
-    yield f"a worker with nothing to do uses {100 * result['idle']:.1f} % of a processor"
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this bench."""
+    parser.add_argument("--edits", type=int, default=100, help="edits of a round (%(default)s)")
+    parser.add_argument("--rate", type=float, default=10, help="edits a second (%(default)g)")
+    parser.add_argument("--redis", action="store_true", help="only with Redis for messages, not with the embedded queue")
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--redis", action="store_true", help="messages by a Redis of its own instead of the embedded queue")
-    parser.add_argument("--edits", type=int, default=100, help="edits of a round")
-    parser.add_argument("--rate", type=float, default=10, help="edits a second")
-    parser.add_argument("--rounds", type=int, default=3, help="how often all is measured")
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    options = parser.parse_args()
-    about = machine()
-    with tempfile.TemporaryDirectory(prefix="edgecms-bench-") as name, contextlib.ExitStack() as stack:
-        root = Path(name)
-        redis = stack.enter_context(redis_server(root)) if options.redis else ""
-        found = measure(root, redis, options.edits, options.rate, options.rounds)
-    queue = "Redis" if options.redis else "embedded queue"
-    result = {"machine": about, "queue": queue, "edits": options.edits, "rate": options.rate, "rounds": options.rounds, **found}
-    print(json.dumps(result) if options.json else "\n".join(table(result)))
-
+BENCH = Bench(
+    __doc__,
+    measure,
+    {
+        "p50": Measure("ms", ".1f", scale=1000),
+        "p99": Measure("ms", ".1f", scale=1000),
+        "processor": Measure("ms", ".0f", scale=1000),
+    },
+    beside=(NAMES["limit"],),
+    arguments=arguments,
+    quick={"edits": 5},
+)
 
 if __name__ == "__main__":
-    main()
+    main(BENCH)

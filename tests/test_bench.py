@@ -75,6 +75,18 @@ def test_the_bench_of_the_editor_gives_its_figures() -> None:
         assert all(0 < one["p50"]["median"] <= one.get("p99", one["p50"])["median"] for one in contestants)
 
 
+@pytest.mark.cluster
+@pytest.mark.redis
+def test_the_bench_of_the_farm_gives_its_figures() -> None:
+    """A small run ends well, with the embedded queue and with Redis: every edit arrives on the other edge and on the master."""
+    require("redis-server")
+    found = quick("farm")["farm"]
+    assert len(found["cases"]) == 2 and not found["refusals"]
+    for case in found["cases"]:
+        assert len(case["contestants"]) == 4
+        assert all(0 < one["p50"]["median"] <= one["p99"]["median"] for one in case["contestants"])
+
+
 def test_a_bench_that_failed_is_named_and_the_others_are_shown(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
