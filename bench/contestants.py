@@ -33,24 +33,29 @@ class Contestant:
     versions: dict[str, str] = field(default_factory=dict)
 
 
-def gunicorn(python: Path, port: int, application: str) -> list[str]:
+def gunicorn(python: Path, bind: str, application: str) -> list[str]:
     """gunicorn as edgecms ships it, but for what belongs to edgecms."""
     options = ["--worker-class", "gthread", "--workers", "2", "--threads", "8", "--keep-alive", "15", "--preload"]
-    return [str(python), "--config", "/dev/null", "--no-control-socket", "--bind", f"127.0.0.1:{port}", *options, application]
+    return [str(python), "--config", "/dev/null", "--no-control-socket", "--bind", bind, *options, application]
 
 
 def wsgi(name: str, application: str, folder: Path, paths: Sequence[str], **env: str) -> Contestant:
     """Return an application of ``bench.plain`` under gunicorn."""
-    port = free_port()
-    command = gunicorn(GUNICORN, port, application)
-    process = Process(name, command, {**os.environ, **env}, TOP, folder / f"{application.partition(':')[2]}.log")
-    return Contestant(name, f"http://127.0.0.1:{port}", paths, process)
+    bind = f"127.0.0.1:{free_port()}"
+    process = Process(
+        name,
+        gunicorn(GUNICORN, bind, application),
+        {**os.environ, **env},
+        TOP,
+        folder / f"{application.partition(':')[2]}.log",
+    )
+    return Contestant(name, f"http://{bind}", paths, process)
 
 
-def nginx(name: str, folder: Path, site: str, paths: Sequence[str]) -> Contestant:
-    """Return nginx with the configuration ``site`` in a folder of its own, two workers."""
+def nginx(name: str, folder: Path, site: str, paths: Sequence[str], bind: str = "") -> Contestant:
+    """Return nginx with the configuration ``site`` in a folder of its own, two workers; ``bind``: where else than on a free port."""
     binary = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
-    port = free_port()
+    bind = bind or f"127.0.0.1:{free_port()}"
     if binary is None:
         return Contestant(name, "", paths, why_not="nginx is not installed")
     folder.mkdir(parents=True)
@@ -60,19 +65,19 @@ def nginx(name: str, folder: Path, site: str, paths: Sequence[str]) -> Contestan
     (folder / "nginx.conf").write_text(
         f"daemon off; {user} worker_processes 2; pid {folder}/pid; error_log stderr; events {{ worker_connections 512; }}\n"
         f"http {{ access_log off; sendfile on; keepalive_requests 1000000; {temporary}\n"
-        + site.replace("listen 80;", f"listen 127.0.0.1:{port};")
+        + site.replace("listen 80;", f"listen {bind};")
         + "\n}\n"
     )
     command = [binary, "-p", str(folder), "-e", "stderr", "-c", str(folder / "nginx.conf")]
-    return Contestant(name, f"http://127.0.0.1:{port}", paths, Process(name, command, os.environ, TOP, folder / "nginx.log"))
+    return Contestant(name, f"http://{bind}", paths, Process(name, command, os.environ, TOP, folder / "nginx.log"))
 
 
-def wagtail(folder: Path, count: int, cached: bool) -> Contestant:
+def wagtail(folder: Path, count: int, cached: bool, bind: str = "") -> Contestant:
     """Return Wagtail with ``count`` pages of the same text, in an environment of its own that is made on demand."""
     name = "Wagtail + wagtail-cache" if cached else "Wagtail"
     try:
         python = environment.python("wagtail", WAGTAIL)
-        port, home = free_port(), folder / ("wagtail-cache" if cached else "wagtail")
+        bind, home = bind or f"127.0.0.1:{free_port()}", folder / ("wagtail-cache" if cached else "wagtail")
         env = {**os.environ, "BENCH_FOLDER": str(home), "BENCH_CACHED": "1" if cached else "", "PYTHONPATH": str(TOP)}
         env["DJANGO_SETTINGS_MODULE"] = "bench.wagtail_site.settings"
         home.mkdir(parents=True)
@@ -83,11 +88,11 @@ def wagtail(folder: Path, count: int, cached: bool) -> Contestant:
             subprocess.run([python, "-m", "django", *command], env=env, cwd=home, check=True, capture_output=True, text=True)
     except (CannotError, OSError, subprocess.CalledProcessError) as error:
         return Contestant(name, "", (), why_not=str(getattr(error, "stderr", "") or error).strip().splitlines()[-1])
-    command = gunicorn(python.with_name("gunicorn"), port, "bench.wagtail_site.wsgi:application")
+    command = gunicorn(python.with_name("gunicorn"), bind, "bench.wagtail_site.wsgi:application")
     paths = [f"/page-{number}/" for number in range(count)]
     found = {package: environment.version_of(python, package) for package in ("wagtail", "wagtail-cache")}
     process = Process(name, command, env, home, home / "web.log")
-    return Contestant(name, f"http://127.0.0.1:{port}", paths, process, versions=found)
+    return Contestant(name, f"http://{bind}", paths, process, versions=found)
 
 
 def warm(contestant: Contestant, look: Callable[[str], bool]) -> None:

@@ -70,6 +70,13 @@ def edit(count: int, edits: int) -> None:
                 section.save()
 
 
+def publish(count: int) -> None:
+    """Write and publish ``count`` pages; print their addresses."""
+    from bench import site
+
+    site.publish(count)
+
+
 def receive(peer: str) -> None:
     """Say that this process is ready, having spoken with the peer; then pull once for each line that comes."""
     from django.core.management import call_command

@@ -14,12 +14,12 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from bench import replicas
 from bench.contestants import HELLO, NGINX, Contestant, nginx, wagtail, warm, wsgi
 from bench.frame import Bench, CannotError, Measure, Options, Report, main, turns
 from bench.machine import answer
-from bench.measure import TOP, free_port, wait_for
+from bench.measure import TOP, wait_for
 from deploy.local.processes import stop
-from deploy.local.replica import Replica
 
 CONNECTIONS = 16
 UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
@@ -39,12 +39,11 @@ def contestants(folder: Path, count: int, peers: bool) -> Iterator[Contestant]:
 
     Without ``peers`` those are left out that have to be installed.
     """
-    ours = Replica("MASTER01", "BENCH", "master", "", folder / "master", free_port(), extra={"WEB_CONCURRENCY": "2"})
-    ours.must("migrate", "--verbosity", "0")
-    made = ours.manage("shell", "--verbosity", "0", "-c", f"from bench.site import publish; publish({count})")
+    ours = replicas.make("MASTER01", "master", folder / "master")
+    made = replicas.inside(ours, "publish", count=count)
     paths = [line for line in made.stdout.splitlines() if line.startswith("/")]
     if len(paths) != count:
-        raise RuntimeError(f"{len(paths)} of {count} pages were published: {made.stderr}")
+        raise RuntimeError(f"{len(paths)} of {count} pages were published")
     yield Contestant("edgecms, gunicorn", ours.url.replace("localhost", "127.0.0.1"), paths, ours.web)
     pages = ours.folder / "pages"
     site = (TOP / "deploy" / "nginx" / "edgecms.conf").read_text()

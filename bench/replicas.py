@@ -32,7 +32,9 @@ def make(node: str, role: str, folder: Path, farm: str = "", port: int = 0, **en
     (keys / "ed25519.key").chmod(0o600)
     shutil.copy(_empty(), replica.folder / DATABASE)
     with closing(sqlite3.connect(replica.folder / DATABASE)) as connection, connection:
-        connection.execute("UPDATE sync_local SET incarnation = ?", [secrets.token_hex(8)])
+        connection.execute(
+            "UPDATE sync_local SET incarnation = ?, key = '', place = '', former = '', written = 0", [secrets.token_hex(8)]
+        )
     return replica
 
 

@@ -19,7 +19,7 @@ def texts(count: int, seed: int = 3) -> Iterator[tuple[str, list[str]]]:
 
 
 def publish(count: int) -> None:
-    """Write and publish ``count`` pages in this replica; run by ``manage.py shell -c``. Prints their addresses."""
+    """Write and publish ``count`` pages in this replica. Prints their addresses."""
     from django.db import connection, transaction
 
     from content.models import Block, Page, Section

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bench import __main__ as all_benches
+from bench import router
 from bench.frame import Bench, Measure, Report, options_of, run, turns
 from tests.servers import require
 
@@ -85,6 +86,19 @@ def test_the_bench_of_the_farm_gives_its_figures() -> None:
     for case in found["cases"]:
         assert len(case["contestants"]) == 4
         assert all(0 < one["p50"]["median"] <= one["p99"]["median"] for one in case["contestants"])
+
+
+@pytest.mark.cluster
+@pytest.mark.skipif(bool(router.why_not()), reason=router.why_not())
+def test_the_bench_of_distance_gives_its_figures() -> None:
+    """A small run ends well: the edge is near and the origin is far, over kept and over fresh connections, and nobody is lost."""
+    require("nginx")
+    result = quick("distance")["distance"]
+    assert not result["why_not"] and [case["case"] for case in result["cases"]] == ["kept-alive connection", "fresh connection"]
+    for case, journeys in zip(result["cases"], (1, 2), strict=True):
+        found = {one["name"]: one["p50"]["min"] for one in case["contestants"]}
+        assert found["edgecms, gunicorn, at the origin"] >= journeys * 180
+        assert journeys * 20 <= found["edgecms, nginx, at the edge"] < journeys * 180
 
 
 def test_a_bench_that_failed_is_named_and_the_others_are_shown(

@@ -115,7 +115,7 @@ def _django(python: Path, home: Path, site: str, sizes: Sequence[int], extra: Ma
         if done.returncode:
             raise CannotError(done.stderr.strip().splitlines()[-1])
         out = done.stdout
-    command = gunicorn(python.with_name("gunicorn"), port, f"{site}.wsgi:application")
+    command = gunicorn(python.with_name("gunicorn"), f"127.0.0.1:{port}", f"{site}.wsgi:application")
     return out, Process(site, command, env, TOP, home / "web.log"), f"http://127.0.0.1:{port}"
 
 
