@@ -16,7 +16,7 @@ from bench.frame import RESULTS, kept
 from bench.machine import TOP
 from bench.table import table
 
-NAMES = ("pages", "distance", "sync", "farm", "editor", "growth", "compaction")
+NAMES = ("pages", "distance", "sync", "farm", "turns", "editor", "growth", "compaction")
 
 
 def main() -> int:

@@ -12,19 +12,15 @@ from django.db import transaction
 
 from sync import conf, incarnation, local, log, missing, refill, signals, trusting
 from sync.admission import is_anything_held, judge, readmit, release, release_overwritten
+from sync.batches import batches
 from sync.core import signing
 from sync.core.changeset import ChainKey, Changeset
 from sync.core.clock import Timestamp
-from sync.core.errors import SyncError
 from sync.core.policy import TRUST, is_entitled
 from sync.core.trust import TrustList
 from sync.core.wire import Frame
 from sync.isolation import apply_each
 from sync.models import Chain, Entry
-
-BATCH_CHANGESETS = 1000
-BATCH_OPS = 20_000  # rows that one transaction touches, but for a single changeset of more
-BATCH_BYTES = 32 << 20  # of changesets with their values, in memory
 
 
 @dataclass(slots=True)
@@ -49,7 +45,7 @@ def receive(frames: Iterable[Frame], receipt: Receipt | None = None) -> Receipt:
     A caller who wants to know what came before a failure hands in the ``receipt`` that is filled.
     """
     receipt = receipt or Receipt()
-    for batch in _batches(frames):
+    for batch in batches(frames):
         with transaction.atomic():
             local.take_turn()
             count = _Inbox(receipt).take(batch) + release()
@@ -60,27 +56,6 @@ def receive(frames: Iterable[Frame], receipt: Receipt | None = None) -> Receipt:
             local.take_turn()
             missing.prune()  # what was a head at the end of a batch, and is none at the end of the stream
     return receipt
-
-
-def _batches(frames: Iterable[Frame]) -> Iterator[list[Frame]]:
-    """Yield frames in batches. Where the stream fails, what came is a batch first: or a bad line would never bring anything."""
-    batch: list[Frame] = []
-    count = size = ops = 0
-    failure: SyncError | None = None
-    try:
-        for frame in frames:
-            batch.append(frame)
-            count, size = count + len(frame.changesets), size + frame.size
-            ops += sum(len(changeset.head.ops) for changeset in frame.changesets)
-            if count >= BATCH_CHANGESETS or size >= BATCH_BYTES or ops >= BATCH_OPS:
-                yield batch
-                batch, count, size, ops = [], 0, 0, 0
-    except SyncError as error:
-        failure = error
-    if batch:
-        yield batch
-    if failure is not None:
-        raise failure
 
 
 class _Inbox:

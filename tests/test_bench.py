@@ -101,6 +101,14 @@ def test_the_bench_of_distance_gives_its_figures() -> None:
         assert journeys * 20 <= found["edgecms, nginx, at the edge"] < journeys * 180
 
 
+@pytest.mark.cluster
+def test_the_bench_of_turns_gives_its_figures() -> None:
+    """A small run ends well: saves went on during the pull, and after it."""
+    [case] = quick("turns")["turns"]["cases"]
+    assert [one["name"] for one in case["contestants"]] == ["during the pull", "with nothing else going on"]
+    assert all(0 < one["p50"]["median"] <= one["worst"]["median"] for one in case["contestants"])
+
+
 def test_a_bench_that_failed_is_named_and_the_others_are_shown(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,6 +6,7 @@ of writing statements; there we look. Raw SQL does not come by here, and is not 
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 from django.db import transaction
@@ -40,7 +41,8 @@ class CapturingWrites:
         """Run the statement; where no transaction is open, in one of its own, so that its changeset commits with it."""
         model = _spec(self.query)
         if model is None:
-            return super().execute_sql(*args, **kwargs)  # type: ignore[misc]
+            with getattr(self.connection, "turn_to_write", nullcontext)():
+                return super().execute_sql(*args, **kwargs)  # type: ignore[misc]
         if not self.connection.in_atomic_block:
             with transaction.atomic(using=self.using):
                 return self.execute_sql(*args, **kwargs)

@@ -16,7 +16,7 @@ from django.core.management import call_command
 from django.db import OperationalError, transaction
 
 from content.models import Section, Submission
-from sync import fold, rebuild, receive, replay, signals, status, suspects
+from sync import batches, fold, rebuild, replay, signals, status, suspects
 from sync.core import bounds
 from sync.core.changeset import Changeset, Op, Write
 from sync.core.errors import TooLargeError
@@ -421,9 +421,9 @@ def test_nothing_beyond_the_bounds_is_written_here():
 
 def test_a_transaction_touches_a_bounded_number_of_rows(one, monkeypatch):
     """Many small ops are cut into batches like many changesets."""
-    monkeypatch.setattr(receive, "BATCH_OPS", 3)
+    monkeypatch.setattr(batches, "OPS", 3)
     frames = [framed(one.make(title(TOKENS[n], "a"), title(TOKENS[n + 1], "b"))) for n in range(4)]
-    assert [len(batch) for batch in receive._batches(iter(frames))] == [2, 2]
+    assert [len(batch) for batch in batches.batches(iter(frames))] == [2, 2]
 
 
 def test_a_register_with_a_hundred_thousand_siblings_takes_more_at_once():

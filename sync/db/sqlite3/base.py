@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from django.db.backends.sqlite3.schema import DatabaseSchemaEditor as BaseSchema
 from django.db.models import Model
 
 from sync.db.capturing import CapturingConnection
+from sync.db.sqlite3.turnstile import Turnstile
 
 
 def is_narrow(table: str) -> bool:
@@ -64,11 +67,50 @@ class DatabaseWrapper(CapturingConnection, base.DatabaseWrapper):
     features_class = DatabaseFeatures
     SchemaEditorClass = DatabaseSchemaEditor
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.turnstile = Turnstile(Path(self.settings_dict["NAME"]))
+
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """Open the file, and remember which one it was: another may be put in its place."""
         from sync.place import file_at
 
         _lay_out(Path(self.settings_dict["NAME"]))
+        self.turnstile.close()
+        self.turnstile = Turnstile(Path(self.settings_dict["NAME"]))
         opened = super().get_new_connection(conn_params)
         self.sync_file = file_at(str(self.settings_dict["NAME"]))
         return opened
+
+    def _start_transaction_under_autocommit(self) -> None:
+        """Begin a transaction, which takes the write lock, when it is our turn."""
+        self.turnstile.enter()
+        try:
+            super()._start_transaction_under_autocommit()  # type: ignore[misc]
+        except BaseException:
+            self.turnstile.leave()
+            raise
+
+    def _set_autocommit(self, autocommit: bool) -> None:
+        try:
+            super()._set_autocommit(autocommit)  # type: ignore[misc]
+        finally:
+            if autocommit:
+                self.turnstile.leave()
+
+    @contextmanager
+    def turn_to_write(self) -> Iterator[None]:
+        """Wait for our turn, for a statement outside of a transaction."""
+        if self.in_atomic_block or self.turnstile.has_turn:
+            yield
+            return
+        self.turnstile.enter()
+        try:
+            yield
+        finally:
+            self.turnstile.leave()
+
+    def close(self) -> None:
+        """Close, and let others have the turn."""
+        super().close()
+        self.turnstile.close()
