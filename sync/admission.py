@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from sync import claims, conf, isolation, local, log, trusting
 from sync.core import bounds
-from sync.core.changeset import Changeset
+from sync.core.changeset import ChainKey, Changeset
 from sync.core.policy import ALL, TRUST, Party, may_write
 from sync.core.trust import IsBelow, Position, TrustList
 from sync.db import sql
@@ -31,8 +31,10 @@ def fault(changeset: Changeset) -> str:
         return f"{TOO_LARGE}: {excess}"[:200]
     # A row written in a scope that its model does not belong to would look different, for ever, to those who hold the one scope only.
     scope, is_shared = changeset.head.scope, changeset.head.scope in (ALL, TRUST)
-    models = {op.model: spec_of(op.model) for op in changeset.head.ops}
-    wrong = next((label for label, model in models.items() if model is not None and model.is_for_all is not is_shared), "")
+    models = {label: spec_of(label) for label in {op.model for op in changeset.head.ops}}
+    wrong = min(
+        (label for label, model in models.items() if model is not None and model.is_for_all is not is_shared), default=""
+    )
     return f"{WRONG_SCOPE}: {wrong} does not belong into the scope {scope}" if wrong else ""
 
 
@@ -44,13 +46,29 @@ def is_tip(dot: str, tips: list[str]) -> bool:
 PAGE = 500  # changesets that are held, looked at together
 
 
-def judge(trust: TrustList, changeset: Changeset, key: str, is_below: IsBelow = is_tip) -> Verdict:
-    """Return the state of a changeset that is not held, of a chain with ``key``, and the reason of a quarantine."""
+def judge(
+    trust: TrustList, changeset: Changeset, key: str, is_below: IsBelow = is_tip, verdict: Verdict | None = None
+) -> Verdict:
+    """Return the state of a changeset that is not held, of a chain with ``key``, and the reason of a quarantine.
+
+    ``verdict`` is the one on its whole chain, where that is known: see ``judge_chain``.
+    """
     found = fault(changeset)
     if found:
         return Entry.State.QUARANTINED, found
+    if verdict is not None:
+        return verdict
     party = trust.party_at(changeset.head.name, trusting.position(changeset, key), is_below)
     return _verdict(party, changeset.head.scope)
+
+
+def judge_chain(trust: TrustList, chain: ChainKey, key: str) -> Verdict | None:
+    """Return the verdict on whatever stands in ``chain``; None where it hangs on the place: the incarnation was closed at tips."""
+    entry = trust.entries.get(chain.name)
+    closed = entry.closed.get(chain.incarnation) if entry else None
+    if closed is not None and closed.tips is not None:
+        return None
+    return _verdict(trust.party_at(chain.name, Position(chain.incarnation, key, ""), is_tip), chain.scope)
 
 
 def _verdict(party: Party | None, scope: str) -> Verdict:

@@ -38,9 +38,8 @@ def made_by(changeset: Changeset) -> Iterator[tuple[str, Claimed]]:
     """Yield the claims that a changeset makes, if it counts, each with its model."""
     for op in changeset.head.ops:
         model = spec_of(op.model)
-        for write in op.writes if model else ():
-            field = model.fields.get(write.field) if model else None
-            value = _said(changeset, write) if field is not None and field.policy == "claim" else None
+        for write in op.writes if model and model.claims else ():
+            value = _said(changeset, write) if write.field in model.claims else None  # type: ignore[union-attr]
             if value is not None:
                 yield op.model, Claimed(changeset.head.stamp, op.token, value, changeset.dot)
 

@@ -55,14 +55,17 @@ def apply_each(changesets: Iterable[Changeset], crashes: int = suspects.CRASHES)
     return failed
 
 
-def _apply(part: Sequence[Changeset], failed: dict[bytes, str]) -> bool:
-    """Apply ``part`` at once, and say so; where that raises, in halves, down to the one that does."""
-    error = _attempt(part) if part else None
+def _apply(part: Sequence[Changeset], failed: dict[bytes, str], is_quick: bool = True) -> bool:
+    """Apply ``part`` at once, and say so; where that raises, in halves, down to the one that does.
+
+    After that the quick way is not taken: what it lets pass might raise when the same rows are folded again.
+    """
+    error = _attempt(part, is_quick=is_quick) if part else None
     if error is None:
         return True
     if len(part) > 1:
-        _apply(part[: len(part) // 2], failed)
-        _apply(part[len(part) // 2 :], failed)
+        _apply(part[: len(part) // 2], failed, is_quick=False)
+        _apply(part[len(part) // 2 :], failed, is_quick=False)
         return False
     logger.warning("the changeset %s cannot be shown as it is", part[0].dot.hex(), exc_info=error)
     error = _attempt(part, row_by_row=True)
@@ -77,10 +80,10 @@ def _quarantine(changeset: Changeset, reason: str, failed: dict[bytes, str]) -> 
     logger.error("%s; the changeset %s is quarantined: mend this, then sync_replay", reason, changeset.dot.hex())
 
 
-def _attempt(part: Sequence[Changeset], row_by_row: bool = False) -> Exception | None:
+def _attempt(part: Sequence[Changeset], row_by_row: bool = False, is_quick: bool = False) -> Exception | None:
     try:
         with suspects.at_hand([changeset.dot for changeset in part]), transaction.atomic():
-            apply(part, row_by_row)
+            apply(part, row_by_row, is_quick)
     except Exception as error:
         if is_of_the_machine(error):
             raise

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
 
@@ -39,8 +38,7 @@ class Known(NamedTuple):
         return Timestamp(self.ms, self.counter)
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A changeset to append, with what was decided about it."""
 
     changeset: Changeset
@@ -65,18 +63,18 @@ def chain(key: ChainKey, public_key: str) -> Chain:
 def append(frame: bytes, records: Sequence[Record]) -> None:
     """Append ``records``, which are just what ``frame`` holds, and move the tips of their chains."""
     segment = Segment.objects.create(frame=frame).pk
-    rows = []
-    for record in records:
-        head, prev = record.changeset.head, record.changeset.head.prev
-        place = (record.chain, head.seq, record.changeset.dot, bytes.fromhex(prev) if prev else None)
-        rows.append((*place, *head.clock, segment, record.state, record.reason))
+    rows = [
+        (chain, changeset.head.seq, changeset.dot, changeset.prev, *changeset.head.clock, segment, state, reason)
+        for changeset, chain, state, reason in records
+    ]
     sql.insert(ENTRY, ("chain_id", "seq", "dot", "prev", "ms", "counter", "segment_id", "state", "reason"), rows)
     _move_tips(records)
 
 
 def _move_tips(records: Sequence[Record]) -> None:
-    passed = {bytes.fromhex(record.changeset.head.prev) for record in records if record.changeset.head.prev}
-    sql.delete_in(Tip._meta.db_table, "dot", passed)
+    passed = {record.changeset.prev for record in records if record.changeset.prev is not None}
+    here = {record.changeset.dot for record in records}
+    sql.delete_in(Tip._meta.db_table, "dot", passed - here)
     ends = [(r.changeset.dot, r.chain, r.changeset.head.seq) for r in records if r.changeset.dot not in passed]
     sql.insert(Tip._meta.db_table, ("dot", "chain_id", "seq"), ends)
 

@@ -10,10 +10,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.backends.base.operations import BaseDatabaseOperations
 
 from sync import claims, merging, missing, signals
-from sync.core import bounds
+from sync.columns import fitting, insert
 from sync.core.register import Row
 from sync.core.token import maker_of
 from sync.db import sql
@@ -24,9 +23,6 @@ from sync.values import Values
 Column = tuple[str, Any]
 MANY = 100  # heads of a register, of which no more than the one that is shown are read at once
 TOO_COMPLEX = "54"  # the class of PostgreSQL's errors for a row that is beyond its limits
-
-
-INTEGERS = BaseDatabaseOperations.integer_field_ranges
 
 
 def is_of_the_machine(error: Exception) -> bool:
@@ -66,26 +62,27 @@ def why_not_shown(model: str, state: bytes) -> str:
     return f"unknown_field {model} {min(unknown)}" if unknown else f"not_shown {model}"
 
 
-def project(batch: Batch, values: Values, left: Iterable[RowKey] = ()) -> None:
+def project(batch: Batch, values: Values, left: Iterable[RowKey] = (), shown: Iterable[RowKey] = ()) -> None:
     """Make the rows show the registers of ``batch``, parts before wholes.
 
-    ``left``: wholes that parts have left already, by a statement of this transaction; they may have lived by these alone.
+    ``left``: wholes that parts have left already, by a statement of this transaction, or have come to; they live or die with their
+    parts. ``shown``: rows that are told of as well, because they were projected already.
     """
     groups: dict[str, dict[RowKey, Slot]] = {}
     for key, slot in [*((k, s) for k, s in batch.slots.items() if s.dirty), *hanging(batch, left).items()]:
         groups.setdefault(key.model, {})[key] = slot
-    shown: set[RowKey] = set()
+    told = set(shown)
     while groups:
         label = max(groups, key=lambda each: depth(spec_of(each)))
         slots, model = groups.pop(label), spec_of(label)
-        shown |= slots.keys()
+        told |= slots.keys()
         if model is None:
             _mark_unknown(slots)
             continue
         for key, slot in _Projector(model, batch, values).run(slots).items():
             groups.setdefault(key.model, {})[key] = slot
     missing.note_unshown(batch, values)
-    signals.projected.send(sender=None, rows=shown)
+    signals.projected.send(sender=None, rows=told)
 
 
 def hanging(batch: Batch, wholes: Iterable[RowKey]) -> dict[RowKey, Slot]:
@@ -238,7 +235,7 @@ class _Projector:
         heads = () if field.policy in ("set", "map") else self._standing(key, field.name, slot.row.heads.get(field.name, ()))
         for dot in sorted(heads, key=self.values.order, reverse=True)[:MANY]:
             try:
-                return self._fitting(field, self.values.value(key, field.name, dot))
+                return fitting(field, self.values.value(key, field.name, dot))
             except Exception as error:
                 if is_of_the_machine(error):
                     raise
@@ -249,23 +246,7 @@ class _Projector:
         said = self._value(key, slot, field)
         if self.displaced and field.name in self.model.claimers:
             said = self._name(key, slot, field, said)
-        return self._fitting(field, said)
-
-    @staticmethod
-    def _fitting(field: FieldSpec, said: Any) -> Any:
-        if bounds.is_too_deep(said):
-            raise ValueError(f"{field.name} is nested deeper than {bounds.MAX_DEPTH} levels")
-        value = field.from_json(field.clean(said))
-        if isinstance(value, str):
-            limit = field.field.max_length
-            if (limit and len(value) > limit) or "\x00" in value:
-                raise ValueError(f"{field.name} does not fit")
-        if value is None and not field.field.null:
-            raise ValueError(f"{field.name} must not be empty")
-        low, high = INTEGERS.get(field.field.get_internal_type(), (None, None))
-        if isinstance(value, int) and low is not None and high is not None and not low <= value <= high:
-            raise ValueError(f"{field.name} is out of range")  # of PostgreSQL; SQLite would take it, and show another row
-        return value
+        return fitting(field, said)
 
     def _check_maker(self, key: RowKey, slot: Slot) -> None:
         """Raise ValueError where nobody but others wrote a row that only its maker writes."""
@@ -330,12 +311,7 @@ class _Projector:
         return None
 
     def _insert(self, rows: dict[RowKey, list[Column]]) -> None:
-        shared = {field.attname for field in self.model.fields.values()}
-        local = [f for f in self.model.model._meta.concrete_fields if not f.primary_key and f.attname not in shared]
-        defaults = [(str(f.column), f.get_db_prep_save(f.get_default(), connection)) for f in local]
-        names = [name for name, _ in [*next(iter(rows.values())), *defaults]]
-        content = [(key.token, *(value for _, value in [*columns, *defaults])) for key, columns in rows.items()]
-        sql.upsert(self.model.table, "token", names, content, keep=[name for name, _ in defaults])
+        insert(self.model, [(key.token, *(value for _, value in columns)) for key, columns in rows.items()])
 
     def _update(self, rows: dict[RowKey, list[Column]]) -> None:
         groups: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}

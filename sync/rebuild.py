@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from django.db import transaction
 
-from sync import claims, log
+from sync import claims, fresh, log
 from sync.core.changeset import Changeset
 from sync.core.policy import TRUST
 from sync.core.register import Row
@@ -21,19 +21,26 @@ from sync.values import Values
 CHUNK = 2000  # rows in memory at once
 
 
-def apply(changesets: Iterable[Changeset], row_by_row: bool = False) -> None:
+def apply(changesets: Iterable[Changeset], row_by_row: bool = False, is_quick: bool = False) -> None:
     """Fold ``changesets``, which are in the log already, into registers, rows and digest.
 
-    ``row_by_row``: a row whose projection raises is marked as not projected; else everything raises.
+    ``row_by_row``: a row whose projection raises is marked as not projected; else everything raises. ``is_quick``: what ``fresh``
+    takes is not folded.
     """
     applied = list(changesets)
-    batch = Batch()
-    batch.load(rows_of(applied))
-    for changeset in applied:
-        fold(batch, changeset)
+    batch, once = Batch(), fresh.writers(applied)
+    batch.load(once)
+    moved = claims.note(applied)
+    stored = fresh.store(batch, once, moved) if is_quick else fresh.Stored()
+    rest = once.keys() - stored.rows
+    for changeset in applied if rest else ():
+        fold(batch, changeset, only=rest)
     batch.settle()
-    rename(batch, claims.note(applied))
-    (project_each if row_by_row else project)(batch, Values(applied))
+    rename(batch, moved)
+    if row_by_row:
+        project_each(batch, Values(applied))
+    else:
+        project(batch, Values(applied), stored.wholes, stored.rows)
     batch.save()
 
 

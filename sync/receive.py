@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from django.db import transaction
 
 from sync import conf, incarnation, local, log, missing, refill, signals, trusting
-from sync.admission import is_anything_held, judge, readmit, release, release_overwritten
+from sync.admission import Verdict, is_anything_held, judge, judge_chain, readmit, release, release_overwritten
 from sync.batches import batches
 from sync.core import signing
 from sync.core.changeset import ChainKey, Changeset
@@ -22,6 +22,7 @@ from sync.core.wire import Frame
 from sync.isolation import apply_each
 from sync.models import Chain, Entry
 
+Place = tuple[ChainKey, int, tuple[int, int]]  # a chain, a number in it, the clock there
 
 @dataclass(slots=True)
 class Receipt:
@@ -65,18 +66,20 @@ class _Inbox:
         self.receipt = receipt
         self.trust: TrustList = trusting.current()
         self.me = trusting.me()
-        self.wall = local.now_ms(local.state())
+        self.bound = local.now_ms(local.state()) + conf.max_clock_drift_ms()  # beyond it a clock runs ahead
         self.keys: dict[ChainKey, str] = {}
         self.chains: dict[ChainKey, int] = {}  # rows, made only for what is accepted
-        self.places: dict[bytes, tuple[ChainKey, int, Timestamp, int]] = {}  # what may be a parent: chain, seq, stamp, state
+        self.verdicts: dict[ChainKey, Verdict | None] = {}  # on all of a chain; None where it hangs on the changeset
+        self.places: dict[bytes, Place] = {}  # of what may be a parent
+        self.held: set[bytes] = set()  # of these
 
     def take(self, frames: Sequence[Frame]) -> int:
         """Accept what is new and right; return how many changesets that were."""
         everything = [changeset for frame in frames for changeset in frame.changesets]
         self.receipt.received += len(everything)
         held = log.known(changeset.dot for changeset in everything)
-        self._load_parents(everything)
         new = {changeset.dot: changeset for changeset in everything if changeset.dot not in held}
+        self._load_parents(new)
         if held:
             refill.take(text for c in everything if c.dot in held for text in c.values.values())
         count = 0
@@ -105,13 +108,15 @@ class _Inbox:
             waiting = [changeset for changeset in waiting if changeset.dot not in done]
         yield [*waiting, *(changeset for changeset in new if changeset.head.scope != TRUST)], False
 
-    def _load_parents(self, changesets: Sequence[Changeset]) -> None:
-        parents = log.known({bytes.fromhex(c.head.prev) for c in changesets if c.head.prev})
+    def _load_parents(self, new: Mapping[bytes, Changeset]) -> None:
+        """Read where those stand that ``new`` follow, but for what is itself among ``new``."""
+        parents = log.known({c.prev for c in new.values() if c.prev is not None and c.prev not in new})
         chains = Chain.objects.in_bulk({entry.chain for entry in parents.values()})
         for dot, entry in parents.items():
             chain = chains[entry.chain]
-            key = ChainKey(chain.name, chain.incarnation, chain.scope)
-            self.places[dot] = (key, entry.seq, entry.stamp, entry.state)
+            self.places[dot] = (ChainKey(chain.name, chain.incarnation, chain.scope), entry.seq, (entry.ms, entry.counter))
+            if entry.state == Entry.State.HELD:
+                self.held.add(dot)
 
     def _accept(self, changesets: Sequence[Changeset]) -> dict[bytes, log.Record]:
         """Return records of those that follow in their chains and are signed; others are refused and counted."""
@@ -132,23 +137,25 @@ class _Inbox:
         if code:
             self.receipt.refuse(code)
             return False
-        self.places[changeset.dot] = (head.chain, head.seq, head.stamp, Entry.State.APPLIED)
+        self.places[changeset.dot] = (head.chain, head.seq, head.clock)
         return True
 
     def _objection(self, changeset: Changeset) -> str | None:
         head = changeset.head
-        if not is_entitled(self.me, head.scope):
-            return "scope_not_entitled"
-        if self._key(head.chain) is None:
-            return "origin_unknown"
+        chain = head.chain
+        if chain not in self.keys:
+            if not is_entitled(self.me, head.scope):
+                return "scope_not_entitled"
+            if self._key(chain) is None:
+                return "origin_unknown"
         if head.scope == TRUST and not changeset.is_complete:
             return "value_missing"
-        if head.prev is None:
+        if changeset.prev is None:
             return None
-        parent = self.places.get(bytes.fromhex(head.prev))
-        if parent is None or parent[0] != head.chain or parent[1] != head.seq - 1:
+        parent = self.places.get(changeset.prev)
+        if parent is None or parent[0] != chain or parent[1] != head.seq - 1:
             return "previous_missing"
-        return None if head.stamp > parent[2] else "clock_not_growing"
+        return None if head.clock > parent[2] else "clock_not_growing"
 
     def _key(self, chain: ChainKey) -> str | None:
         """The key of a chain: bound to its incarnation for life once it is known, else as the trusted list says."""
@@ -169,32 +176,31 @@ class _Inbox:
     def _vouched(self, changesets: Sequence[Changeset]) -> set[bytes]:
         """Those under a good signature. One at the end of a run vouches for all before it; where it is bad, the next before it."""
         by_dot = {changeset.dot: changeset for changeset in changesets}
-        passed = {bytes.fromhex(c.head.prev) for c in changesets if c.head.prev}
+        passed = {changeset.prev for changeset in changesets}
         vouched: set[bytes] = set()
         for end in (dot for dot in by_dot if dot not in passed):
             walk: bytes | None = end
             while walk in by_dot and walk not in vouched:
                 changeset = by_dot[walk]
-                prev = bytes.fromhex(changeset.head.prev) if changeset.head.prev else None
                 key = signing.parse_key(self.keys[changeset.head.chain])
                 if signing.is_signed_by(key, changeset.id, changeset.signature):
                     while walk in by_dot and walk not in vouched:
                         vouched.add(walk)
-                        before = by_dot[walk].head.prev
-                        walk = bytes.fromhex(before) if before else None
+                        walk = by_dot[walk].prev
                     break
-                walk = prev
+                walk = changeset.prev
         return vouched
 
     def _judge(self, changeset: Changeset) -> log.Record:
         head = changeset.head
-        parent = self.places.get(bytes.fromhex(head.prev)) if head.prev else None
-        if head.stamp.is_ahead(self.wall, conf.max_clock_drift_ms()) or (parent and parent[3] == Entry.State.HELD):
-            state, reason = int(Entry.State.HELD), "clock_ahead"
-        else:
-            state, reason = judge(self.trust, changeset, self.keys[head.chain])
-        self.places[changeset.dot] = (head.chain, head.seq, head.stamp, state)
-        return log.Record(changeset, self._row(head.chain), state, reason)
+        chain = head.chain
+        if head.clock[0] > self.bound or changeset.prev in self.held:
+            self.held.add(changeset.dot)
+            return log.Record(changeset, self._row(chain), int(Entry.State.HELD), "clock_ahead")
+        if chain not in self.verdicts:
+            self.verdicts[chain] = judge_chain(self.trust, chain, self.keys[chain])
+        state, reason = judge(self.trust, changeset, self.keys[chain], verdict=self.verdicts[chain])
+        return log.Record(changeset, self._row(chain), state, reason)
 
     def _append(self, frames: Sequence[Frame], accepted: Mapping[bytes, log.Record]) -> None:
         """Append to the log, frame by frame; a frame of which everything is new is kept as it came."""
@@ -207,10 +213,13 @@ class _Inbox:
 
     def _apply(self, accepted: Mapping[bytes, log.Record], is_trust: bool) -> None:
         failed: dict[bytes, str] = {}
-        missing.note_incomplete(record.changeset for record in accepted.values())
+        incomplete = [record.changeset for record in accepted.values() if not record.changeset.is_complete]
+        self.receipt.incomplete += len(incomplete)
+        missing.note_incomplete(incomplete)
         if is_trust:
             names = trusting.refresh()
             self.trust = trusting.current()
+            self.verdicts.clear()
         else:
             failed = apply_each(r.changeset for r in accepted.values() if r.state == Entry.State.APPLIED)
             names = {r.changeset.head.name for r in accepted.values() if self._is_closing(r.changeset)}
@@ -219,8 +228,8 @@ class _Inbox:
         if not is_trust and is_anything_held():
             release_overwritten(self._concerned(accepted))
         self._count(accepted, failed)
-        stamps = [r.changeset.head.stamp for r in accepted.values() if r.state != Entry.State.HELD]
-        local.set_clock(max([local.clock_of(local.state()), *stamps]))
+        clocks = [r.changeset.head.clock for r in accepted.values() if r.state != Entry.State.HELD]
+        local.set_clock(Timestamp(*max([local.clock_of(local.state()), *clocks])))
 
     @staticmethod
     def _concerned(accepted: Mapping[bytes, log.Record]) -> set[bytes]:
@@ -239,4 +248,3 @@ class _Inbox:
         self.receipt.applied += states.count(Entry.State.APPLIED)
         self.receipt.quarantined += states.count(Entry.State.QUARANTINED)
         self.receipt.held += states.count(Entry.State.HELD)
-        self.receipt.incomplete += sum(not record.changeset.is_complete for record in accepted.values())

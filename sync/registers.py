@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sync import log
 from sync.core.register import Row
@@ -51,14 +51,27 @@ class Batch:
 
     def __init__(self) -> None:
         self.slots: dict[RowKey, Slot] = {}
+        self._stored: dict[RowKey, str] = {}
+        self._rows: list[tuple[Any, ...]] = []
+        self._sums: dict[str, int] = {}
 
     def load(self, keys: Iterable[RowKey]) -> None:
         """Read the registers of ``keys``, those that are not here yet, in few statements."""
-        wanted = {key.stored: key for key in keys if key not in self.slots}
+        wanted = {self._key(key): key for key in keys if key not in self.slots}
         columns = ("key", "state", "scope", "alive", "projected")
         for stored, state, scope, alive, projected in sql.select_in(TABLE, columns, "key", list(wanted)):
             raw = bytes(state)
             self.slots[wanted[stored]] = Slot(Row.decode(raw), scope, raw, bool(alive), bool(projected))
+
+    def _key(self, key: RowKey) -> str:
+        if key not in self._stored:
+            self._stored[key] = key.stored
+        return self._stored[key]
+
+    def add(self, key: RowKey, scope: str, state: bytes) -> None:
+        """Have ``save`` write the registers of a row that nobody has written before, and that is shown."""
+        self._rows.append((self._key(key), key.model, key.token, scope, state, True, False, False, True))
+        self._sums[scope] = self._sums.get(scope, 0) + term(key, state)
 
     def slot(self, key: RowKey, scope: str) -> Slot:
         """Return the registers of ``key``; empty ones where nobody has written it. Call ``load`` before."""
@@ -84,8 +97,7 @@ class Batch:
 
     def save(self) -> None:
         """Write back what changed, and the digests of the scopes."""
-        sums: dict[str, int] = {}
-        rows = []
+        sums, rows = dict(self._sums), list(self._rows)
         for key, slot in self.slots.items():
             if not slot.dirty:
                 continue
@@ -94,7 +106,9 @@ class Batch:
             sums[slot.scope] = sums.get(slot.scope, 0) + delta
             siblings = any(True for _ in slot.row.siblings())
             undecided = slot.alive and bool(slot.row.unanswered())
-            rows.append((key.stored, key.model, key.token, slot.scope, state, slot.alive, siblings, undecided, slot.projected))
+            rows.append(
+                (self._key(key), key.model, key.token, slot.scope, state, slot.alive, siblings, undecided, slot.projected)
+            )
         sql.upsert(TABLE, "key", ("model", "token", "scope", "state", "alive", "siblings", "undecided", "projected"), rows)
         add_to_digests(sums)
 

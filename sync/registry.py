@@ -42,6 +42,11 @@ def _same(value: Any) -> Any:
     return value
 
 
+def is_same(function: Callable[[Any], Any]) -> bool:
+    """Say whether ``function`` is the one that changes nothing."""
+    return function is _same
+
+
 def _to_text(value: Any) -> Any:
     return None if value is None else str(value)
 
@@ -169,6 +174,11 @@ class ModelSpec:
         return list(self.fields)
 
     @cached_property
+    def claims(self) -> frozenset[str]:
+        """The fields of policy ``claim``."""
+        return frozenset(name for name, field in self.fields.items() if field.policy == "claim")
+
+    @cached_property
     def renamed(self) -> dict[str, str]:
         """Attribute name -> name in ops, of the fields of which these differ."""
         return {field.attname: name for name, field in self.fields.items() if field.attname != name}
@@ -271,6 +281,10 @@ def spec(model: type[models.Model]) -> ModelSpec | None:
 
 def spec_of(label: str) -> ModelSpec | None:
     """Return the spec of ``app.model``; None where it is not known here, or does not replicate."""
+    app, _, name = label.partition(".")
+    model = apps.all_models.get(app, {}).get(name)  # the quick way: this is asked for every row that comes
+    if model is not None:
+        return spec(model)
     try:
         return spec(apps.get_model(label))
     except (LookupError, ValueError):

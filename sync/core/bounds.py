@@ -25,17 +25,16 @@ def excess(head: Head, size: int) -> str:
 
 
 def _op_excess(op: Op) -> str:
-    where = f"{op.model} {op.token}"
+    where, references = f"{op.model} {op.token}", len(op.seen or ())
     if len(op.writes) > MAX_KEYS:
         return f"{where} is written {len(op.writes)} times; at most {MAX_KEYS} writes to one row are applied"
-    if len(op.seen or ()) + sum(len(write.over) for write in op.writes) > MAX_REFERENCES:
-        return f"{where} refers to more than {MAX_REFERENCES} writes"
     for write in op.writes:
+        references += len(write.over)
         if write.element is not None and len(write.element) > MAX_ELEMENT:
             return f"{where} has a key of {len(write.element)} characters; at most {MAX_ELEMENT} are applied"
-        if is_too_deep(write.value):
+        if isinstance(write.value, list) and is_too_deep(write.value):  # of objects, only the digest of one stands here
             return f"{where} nests {write.field} deeper than {MAX_DEPTH} levels"
-    return ""
+    return f"{where} refers to more than {MAX_REFERENCES} writes" if references > MAX_REFERENCES else ""
 
 
 def is_too_deep(value: Any) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -29,6 +29,7 @@ INCARNATION = re.compile(r"[0-9a-f]{8,32}")
 SCOPE = re.compile(r"[a-z]{1,16}(:[A-Za-z0-9_.-]{0,32})?")
 MODEL = re.compile(r"[a-z0-9_.]{1,80}")
 FIELD = re.compile(r"[a-z0-9_]{1,80}")
+HEX = "0123456789abcdef"
 
 
 class ChainKey(NamedTuple):
@@ -39,7 +40,7 @@ class ChainKey(NamedTuple):
     scope: str
 
 
-class Write(msgspec.Struct, array_like=True, frozen=True):
+class Write(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One register set to a value. ``over``: indexes into the head's ``refs`` of the writes that the author had seen.
 
     ``element`` is the key inside a ``set`` or ``map`` field, else None. ``value`` is a scalar or list, or {"#": sha256 in hex}
@@ -58,7 +59,7 @@ class Write(msgspec.Struct, array_like=True, frozen=True):
         return self.field if self.element is None else f"{self.field}/{self.element}"
 
 
-class Op(msgspec.Struct, array_like=True, frozen=True):
+class Op(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What happened to one row: ``writes``, or a deletion that had seen the writes ``seen`` (indexes into ``refs``)."""
 
     model: str
@@ -67,7 +68,7 @@ class Op(msgspec.Struct, array_like=True, frozen=True):
     seen: list[int] | None = None
 
 
-class Head(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=False):
+class Head(msgspec.Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=False):
     """The signed part of a changeset. ``refs`` are dots in hex; ``prev`` is the dot of the chain's previous changeset."""
 
     name: str
@@ -84,7 +85,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Fals
     @property
     def chain(self) -> ChainKey:
         """The chain that this changeset belongs to."""
-        return ChainKey(self.name, self.incarnation, self.scope)
+        return _chain(self.name, self.incarnation, self.scope)
 
     @property
     def stamp(self) -> Timestamp:
@@ -92,20 +93,30 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Fals
         return Timestamp(*self.clock)
 
 
-@dataclass(frozen=True, slots=True)
-class Changeset:
-    """A changeset as it is held: ``raw`` are the signed bytes, ``values`` the detached values as JSON text by digest."""
+@lru_cache(maxsize=4096)
+def _chain(name: str, incarnation: str, scope: str) -> ChainKey:
+    return ChainKey(name, incarnation, scope)
+
+
+class Changeset(msgspec.Struct, frozen=True, gc=False):
+    """A changeset as it is held: ``raw`` are the signed bytes, ``values`` the detached values as JSON text by digest.
+
+    ``dot``: the 16 bytes by which writes name this changeset. It follows from ``id``, as ``prev`` does from the head.
+    """
 
     raw: bytes
     signature: bytes
     head: Head
     id: bytes
     values: Mapping[str, bytes]
+    dot: bytes = b""
+    prev: bytes | None = None
 
-    @property
-    def dot(self) -> bytes:
-        """The 16 bytes by which writes name this changeset."""
-        return self.id[:DOT_BYTES]
+    def __post_init__(self) -> None:
+        """Make what is asked for again and again once."""
+        msgspec.structs.force_setattr(self, "dot", self.id[:DOT_BYTES])
+        if self.head.prev is not None:
+            msgspec.structs.force_setattr(self, "prev", bytes.fromhex(self.head.prev))
 
     def refs(self) -> list[bytes]:
         """The dots that the ops refer to, as bytes."""
@@ -114,7 +125,12 @@ class Changeset:
     @property
     def is_complete(self) -> bool:
         """Whether every value that the head names is here."""
-        return all(digest in self.values for digest in digests(self.head))
+        values = self.values
+        for op in self.head.ops:
+            for write in op.writes:
+                if isinstance(write.value, dict) and write.value["#"] not in values:
+                    return False
+        return True
 
     def absent(self) -> set[str]:
         """The digests of the values that the head names and that are not here."""
@@ -122,7 +138,9 @@ class Changeset:
 
     def with_values(self, values: Mapping[str, bytes]) -> Changeset:
         """Return this changeset with just those of ``values``, by digest, that its head names."""
-        return replace(self, values={digest: values[digest] for digest in digests(self.head) if digest in values})
+        return msgspec.structs.replace(
+            self, values={digest: values[digest] for digest in digests(self.head) if digest in values}
+        )
 
     def value(self, write: Write) -> Any:
         """Return the value of one of this changeset's writes. Raises KeyError where the value was dropped by compaction."""
@@ -170,12 +188,11 @@ def decode(raw: bytes, signature: bytes, values: Iterable[bytes] = ()) -> Change
         head = _decoder.decode(raw)
     except (msgspec.DecodeError, RecursionError) as error:
         raise MalformedError(f"the head of a changeset cannot be read: {error}") from None
-    _check(head)
+    named = _check(head)
     texts = {hashlib.sha256(text).hexdigest(): text for text in values}
-    changeset = Changeset(raw, signature, head, hashlib.sha256(raw).digest(), texts)
-    if texts and not texts.keys() <= set(digests(head)):
+    if not texts.keys() <= named:
         raise MalformedError(f"{head.name} {head.seq} comes with a value that it does not name")
-    return changeset
+    return Changeset(raw, signature, head, hashlib.sha256(raw).digest(), texts)
 
 
 def digests(head: Head) -> Iterator[str]:
@@ -186,38 +203,69 @@ def digests(head: Head) -> Iterator[str]:
                 yield write.value["#"]
 
 
-def _check(head: Head) -> None:
+def _check(head: Head) -> set[str]:
+    """Return the digests of the values that travel beside ``head``. Raises MalformedError or TooLargeError."""
+    named: set[str] = set()
+    wrong = _misplaced(head)
+    for op in head.ops if not wrong else ():
+        wrong = _misshapen(op, len(head.refs), named)
+        if wrong:
+            break
+    if wrong:
+        raise MalformedError(f"{head.name} {head.seq}: {wrong}")
+    return named
+
+
+def _misplaced(head: Head) -> str:
+    """Return what is wrong with the place of a changeset, or with what it refers to; an empty text where nothing is."""
     if len(head.ops) > MAX_OPS:
         raise TooLargeError(f"{head.name} {head.seq} has {len(head.ops)} ops; at most {MAX_OPS} are taken")
-    where = f"{head.name} {head.seq}"
-    if not (REPLICA.fullmatch(head.name) and INCARNATION.fullmatch(head.incarnation) and SCOPE.fullmatch(head.scope)):
-        raise MalformedError(f"{where}: {' '.join(head.chain)!r} is no name of a chain")
+    if not _is_chain(head.name, head.incarnation, head.scope):
+        return f"{' '.join(head.chain)!r} is no name of a chain"
     if head.seq >= MAX_NUMBER:
-        raise MalformedError(f"{where}: its number is out of range")
+        return "its number is out of range"
     if head.seq < 1 or (head.prev is None) != (head.seq == 1):
-        raise MalformedError(f"{where}: only the first of a chain has no previous one")
-    if min(head.clock) < 0 or max(head.clock) >= MAX_NUMBER:
-        raise MalformedError(f"{where}: its clock is out of range")
-    if any(not is_dot(ref) for ref in (*head.refs, *([head.prev] if head.prev else ()))):
-        raise MalformedError(f"{where}: a reference is not 32 hex digits")
-    count = len(head.refs)
-    for op in head.ops:
-        if not MODEL.fullmatch(op.model) or not 0 < len(op.token) <= MAX_LENGTH or not op.token.isprintable():
-            raise MalformedError(f"{where}: {op.model!r} {op.token!r} is no name of a row")
-        for write in op.writes:
-            if any(not 0 <= index < count for index in write.over):
-                raise MalformedError(f"{where}: a write refers beyond its references")
-            _check_value(where, write)
-        if any(not 0 <= index < count for index in op.seen or ()):
-            raise MalformedError(f"{where}: a deletion refers beyond its references")
+        return "only the first of a chain has no previous one"
+    ms, counter = head.clock
+    if not (0 <= ms < MAX_NUMBER and 0 <= counter < MAX_NUMBER):
+        return "its clock is out of range"
+    is_right = (head.prev is None or _is_hex(head.prev, 2 * DOT_BYTES)) and all(map(is_dot, head.refs))
+    return "" if is_right else "a reference is not 32 hex digits"
 
 
-def _check_value(where: str, write: Write) -> None:
-    value = write.value
-    if isinstance(value, dict) and (value.keys() != {"#"} or not _is_hex(value["#"], 64)):
-        raise MalformedError(f"{where}: an object stands in {write.key} where only the digest of one may stand")
-    if not FIELD.fullmatch(write.field):
-        raise MalformedError(f"{where}: {write.field!r} is no name of a field")
+def _misshapen(op: Op, count: int, named: set[str]) -> str:
+    """Return what is wrong with the form of ``op``, whose head has ``count`` references; add the digests in it to ``named``."""
+    if not _is_model(op.model) or not 0 < len(op.token) <= MAX_LENGTH or not op.token.isprintable():
+        return f"{op.model!r} {op.token!r} is no name of a row"
+    for write in op.writes:
+        over, value = write.over, write.value
+        if over and not 0 <= min(over) <= max(over) < count:
+            return "a write refers beyond its references"
+        if isinstance(value, dict):
+            if value.keys() != {"#"} or not _is_hex(value["#"], 64):
+                return f"an object stands in {write.key} where only the digest of one may stand"
+            named.add(value["#"])
+        if not _is_field(write.field):
+            return f"{write.field!r} is no name of a field"
+    if op.seen and not 0 <= min(op.seen) <= max(op.seen) < count:
+        return "a deletion refers beyond its references"
+    return ""
+
+
+# The same few names stand in nearly all changesets.
+@lru_cache(maxsize=4096)
+def _is_chain(name: str, incarnation: str, scope: str) -> bool:
+    return all((REPLICA.fullmatch(name), INCARNATION.fullmatch(incarnation), SCOPE.fullmatch(scope)))
+
+
+@lru_cache(maxsize=4096)
+def _is_model(text: str) -> bool:
+    return MODEL.fullmatch(text) is not None
+
+
+@lru_cache(maxsize=4096)
+def _is_field(text: str) -> bool:
+    return FIELD.fullmatch(text) is not None
 
 
 def is_dot(text: Any) -> bool:
@@ -226,4 +274,4 @@ def is_dot(text: Any) -> bool:
 
 
 def _is_hex(text: Any, length: int) -> bool:
-    return isinstance(text, str) and len(text) == length and not text.strip("0123456789abcdef")
+    return isinstance(text, str) and len(text) == length and not text.strip(HEX)

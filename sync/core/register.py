@@ -127,6 +127,11 @@ class Row:
         )
 
 
+def encode_first(dot: Dot, keys: Iterable[str], latest: Iterable[str]) -> bytes:
+    """Return what ``Row.encode`` gives for a row to which nobody but ``dot`` wrote, and over nothing: ``keys``, each once."""
+    return _encoder.encode(([((dot,), sorted(keys))], sorted(latest), (), ()))
+
+
 def _with(heads: tuple[Dot, ...], dot: Dot) -> tuple[Dot, ...]:
     place = bisect_left(heads, dot)
     return heads if heads[place : place + 1] == (dot,) else heads[:place] + (dot,) + heads[place:]  # noqa: RUF005, twice as fast

@@ -34,17 +34,16 @@ MAX_CHANGESET_BYTES = 48 << 20  # with its values: it fits into a frame together
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One zstd frame as it came, its changesets decoded; ``first`` and ``last`` are its H and E lines, if any."""
+    """One zstd frame as it came, its changesets decoded; ``first`` and ``last`` are its H and E lines, if any.
+
+    ``size``: bytes, decompressed.
+    """
 
     raw: bytes
     changesets: list[Changeset]
     first: dict[str, Any] | None = None
     last: dict[str, Any] | None = None
-
-    @property
-    def size(self) -> int:
-        """Bytes of its changesets with their values, decompressed."""
-        return sum(len(changeset.raw) + sum(map(len, changeset.values.values())) for changeset in self.changesets)
+    size: int = 0
 
     @property
     def is_pure(self) -> bool:
@@ -145,12 +144,12 @@ def parse(raw: bytes, lines: bytes) -> Frame:
         else:
             raise MalformedError(f"a line begins with {kind!r}; C, V, H and E are known")
     changesets = [decode(head, signature, values) for head, signature, values in found]
-    return Frame(raw, changesets, controls.get(b"H "), controls.get(b"E "))
+    return Frame(raw, changesets, controls.get(b"H "), controls.get(b"E "), len(lines))
 
 
 def _signature(text: bytes) -> bytes:
     try:
-        signature = base64.b64decode(text, validate=True)
+        signature = binascii.a2b_base64(text, strict_mode=True)
     except binascii.Error:
         signature = b""
     if len(signature) != 64:

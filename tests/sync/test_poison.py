@@ -16,7 +16,7 @@ from django.core.management import call_command
 from django.db import OperationalError, transaction
 
 from content.models import Section, Submission
-from sync import batches, fold, rebuild, replay, signals, status, suspects
+from sync import batches, fold, fresh, rebuild, replay, signals, status, suspects
 from sync.core import bounds
 from sync.core.changeset import Changeset, Op, Write
 from sync.core.errors import TooLargeError
@@ -33,6 +33,12 @@ TOKENS = [f"EDGE0{n}-LON-43AX-7K2M9QX{n}-221126143015" for n in range(1, 8)]
 def one() -> Origin:
     """An edge that is trusted here."""
     return Origin("EDGE01-LON").trust_here()
+
+
+def break_fold(patch: pytest.MonkeyPatch, broken: Any) -> None:
+    """Let folding be ``broken``, and every row be folded."""
+    patch.setattr(rebuild, "fold", broken)
+    patch.setattr(fresh, "store", lambda *args: fresh.Stored())
 
 
 def shown() -> dict[str, str]:
@@ -174,7 +180,7 @@ def test_what_cannot_even_be_folded_is_quarantined_and_applied_by_a_replay(one, 
             raise OverflowError("no register takes this")
         fold.fold(batch, changeset, only)
 
-    monkeypatch.setattr(rebuild, "fold", broken)
+    break_fold(monkeypatch, broken)
     receipt = arrive(before, poison, after)
     assert (receipt.applied, receipt.quarantined) == (2, 1)
     assert shown() == {TOKENS[0]: "before", TOKENS[2]: "later", TOKENS[3]: "beside"}
@@ -201,7 +207,7 @@ def test_what_overwrote_a_changeset_that_could_not_be_folded_still_does_after_a_
         fold.fold(batch, changeset, only)
 
     with monkeypatch.context() as patch:
-        patch.setattr(rebuild, "fold", broken)
+        break_fold(patch, broken)
         assert arrive(after, poison).quarantined == 1
     assert replayed(capsys)["applied"] == 1
     assert shown() == {TOKENS[2]: "later"}
@@ -212,7 +218,7 @@ def test_what_overwrote_a_changeset_that_could_not_be_folded_still_does_after_a_
 def test_what_could_not_be_folded_is_tried_again_after_an_upgrade(one, monkeypatch):
     """``migrate`` does what ``sync_replay`` does for what another release may know better."""
     with monkeypatch.context() as patch:
-        patch.setattr(rebuild, "fold", lambda *args, **kwargs: 1 / 0)
+        break_fold(patch, lambda *args, **kwargs: 1 / 0)
         assert arrive(one.make(title(TOKENS[0], "x"))).quarantined == 1
     call_command("migrate", verbosity=0)
     assert shown() == {TOKENS[0]: "x"}
@@ -225,7 +231,7 @@ def test_a_held_changeset_that_cannot_be_folded_does_not_stop_every_exchange(one
     assert arrive(poison).held == 1
     settings.SYNC = {**settings.SYNC, "MAX_CLOCK_DRIFT": 2000}
     with monkeypatch.context() as patch:
-        patch.setattr(rebuild, "fold", lambda *args, **kwargs: 1 / 0)
+        break_fold(patch, lambda *args, **kwargs: 1 / 0)
         two = Origin("EDGE02-LON").trust_here()
         arrive()
     assert reasons("quarantined") == {"apply_failed": 1}
@@ -238,7 +244,7 @@ def test_a_full_disk_is_no_fault_of_a_changeset(one, monkeypatch):
     def full(*args: Any, **kwargs: Any) -> None:
         raise OperationalError("database or disk is full")
 
-    monkeypatch.setattr(rebuild, "fold", full)
+    break_fold(monkeypatch, full)
     with pytest.raises(OperationalError):
         arrive(one.make(title(TOKENS[0], "x")))
     assert not Entry.objects.filter(chain__name=one.name).exists()

@@ -1,0 +1,155 @@
+"""Rows that nobody has written before, as nearly all are that an empty replica pulls: stored without making objects of their registers.
+
+A row is fresh where no registers of it are here, one op of the batch writes it, over nothing, and all that it says can be shown.
+Everything else takes the general way, by ``fold`` and ``project``; both give the same, which a law in the tests sees to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from django.db import transaction
+
+from sync import claims
+from sync.columns import Prepare, insert, prepared
+from sync.core.changeset import Changeset, Op
+from sync.core.register import encode_first
+from sync.core.token import maker_of
+from sync.project import is_of_the_machine
+from sync.registers import Batch, RowKey
+from sync.registry import ModelSpec, spec_of
+
+Once = Mapping[RowKey, tuple[Changeset, Op] | None]  # who writes a row; None where several do
+APART = ("set", "map")  # policies by which each element is a register
+
+
+class Row(NamedTuple):
+    """A row to be stored: its columns by the order of the model's fields, its registers."""
+
+    key: RowKey
+    scope: str
+    columns: list[Any]
+    state: bytes
+
+
+@dataclass(slots=True)
+class Stored:
+    """What was stored, and the wholes that new parts belong to."""
+
+    rows: set[RowKey] = field(default_factory=set)
+    wholes: set[RowKey] = field(default_factory=set)
+
+
+def writers(changesets: Iterable[Changeset]) -> dict[RowKey, tuple[Changeset, Op] | None]:
+    """Return who writes each row that ``changesets`` touch."""
+    found: dict[RowKey, tuple[Changeset, Op] | None] = {}
+    for changeset in changesets:
+        for op in changeset.head.ops:
+            key = RowKey(op.model, op.token)
+            found[key] = None if key in found else (changeset, op)
+    return found
+
+
+def store(batch: Batch, once: Once, moved: Collection[RowKey]) -> Stored:
+    """Store what is fresh of ``once``, whose registers ``batch`` has loaded and whose claims were noted; say what that was.
+
+    ``moved``: rows whose names are not what they claim. The registers are written by ``batch.save``.
+    """
+    by_model: dict[str, list[tuple[RowKey, Changeset, Op]]] = {}
+    for key, writer in once.items():
+        if writer is not None and key not in batch.slots and key not in moved:
+            by_model.setdefault(key.model, []).append((key, *writer))
+    stored = Stored()
+    for label, written in by_model.items():
+        model = spec_of(label)
+        if model is not None:
+            _Table(model).store(batch, written, stored)
+    stored.wholes -= stored.rows
+    return stored
+
+
+class _Table:
+    """Fresh rows of one model."""
+
+    def __init__(self, model: ModelSpec) -> None:
+        self.model = model
+        self.prepare: dict[str, Prepare] = {name: prepared(each) for name, each in model.fields.items()}
+        self.policies = {name: each.policy for name, each in model.fields.items()}
+        self.empty: dict[str, Any] = {}
+
+    def store(self, batch: Batch, written: Iterable[tuple[RowKey, Changeset, Op]], stored: Stored) -> None:
+        """Store those of ``written`` that are fresh; where the database refuses, none: the general way finds out which row it was."""
+        rows = [row for each in written if (row := self._row(*each)) is not None]
+        if not rows or self._is_renamed(rows):
+            return
+        try:
+            with transaction.atomic():
+                insert(self.model, [(row.key.token, *row.columns) for row in rows])
+        except Exception as error:
+            if is_of_the_machine(error):
+                raise
+            return
+        for row in rows:
+            batch.add(row.key, row.scope, row.state)
+        stored.rows.update(row.key for row in rows)
+        if self.model.whole is not None:
+            place, label = self.model.names.index(str(self.model.composition)), self.model.whole.label
+            stored.wholes.update(RowKey(label, str(row.columns[place])) for row in rows if row.columns[place])
+
+    def _is_renamed(self, rows: Iterable[Row]) -> bool:
+        """Whether one of ``rows`` may have to show another name than it says: somebody else has it."""
+        if not self.model.claimers:
+            return False
+        places = [self.model.names.index(reference) for _, reference in self.model.claimers.values() if reference]
+        tokens = {row.key.token for row in rows} | {str(row.columns[place]) for row in rows for place in places}
+        return bool(claims.displaced(tokens))
+
+    def _row(self, key: RowKey, changeset: Changeset, op: Op) -> Row | None:
+        """Return the row that ``op`` makes; None for one that is not fresh."""
+        if op.seen is not None or (self.model.immutable and changeset.head.name != maker_of(key.token)):
+            return None
+        keys, latest = [write.key for write in op.writes], {write.key for write in op.writes if write.latest}
+        if len(latest) == len(keys) and not (keys and self.model.immutable):
+            return None  # nothing keeps it alive
+        try:
+            said = self._said(changeset, op)
+            columns = None if said is None else [self._column(name, said) for name in self.prepare]
+        except Exception as error:  # whatever a field, or a function that cleans, raises of what a peer has sent
+            if is_of_the_machine(error):
+                raise
+            return None
+        if columns is None or len(set(keys)) < len(keys):
+            return None
+        return Row(key, changeset.head.scope, columns, encode_first(changeset.dot, keys, latest))
+
+    def _said(self, changeset: Changeset, op: Op) -> dict[str, Any] | None:
+        """Return by field what ``op`` says; None where it is not for this way. Raises KeyError for a value that has not come."""
+        found: dict[str, Any] = {}
+        for write in op.writes:
+            policy = self.policies.get(write.field)
+            if policy is None or write.over or (write.element is None) is (policy in APART):
+                return None
+            value = changeset.value(write)
+            if write.element is None:
+                found[write.field] = value
+            else:
+                found.setdefault(write.field, {})[write.element] = value
+        return found
+
+    def _column(self, name: str, said: dict[str, Any]) -> Any:
+        if name not in said:
+            return self._empty(name)
+        value, policy = said[name], self.policies[name]
+        if policy == "set":
+            value = sorted(element for element, is_in in value.items() if is_in)
+        elif policy == "map":
+            value = {element: inner for element, inner in value.items() if inner is not None}
+        return self.prepare[name](value)
+
+    def _empty(self, name: str) -> Any:
+        if name not in self.empty:
+            field = self.model.fields[name]
+            self.empty[name] = self.prepare[name](field.to_json(field.empty()))
+        return self.empty[name]
