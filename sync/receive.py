@@ -24,6 +24,7 @@ from sync.models import Chain, Entry
 
 Place = tuple[ChainKey, int, tuple[int, int]]  # a chain, a number in it, the clock there
 
+
 @dataclass(slots=True)
 class Receipt:
     """What became of a stream: counts of changesets. ``refused``: code -> count; nothing of those was stored."""
