@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -20,15 +20,45 @@ from sync.core.slug import make_slug
 from sync.core.token import new_token
 from sync.core.wire import Frame
 
-MODEL = "content.section"
-FIELDS = {"title": False, "slug": False, "description": False, "ordering": True}  # whether the last writer wins
+LATEST = {"ordering", "updated"}  # fields of which the last writer wins
+
+
+def section(record: dict[str, Any], token: str) -> tuple[str, dict[str, Any]]:
+    """Return model and fields of a record as a section: a title and its text in one row."""
+    fields = {name: record[name] for name in ("title", "description", "ordering")}
+    return "content.section", {**fields, "slug": make_slug(record["title"], token)}
+
+
+def draft(record: dict[str, Any], token: str) -> tuple[str, dict[str, Any]]:
+    """Return model and fields of a record as a page that nobody has published."""
+    now = datetime.now(UTC).isoformat()
+    return "content.page", {
+        "title": record["title"],
+        "slug": make_slug(record["title"], token),
+        "section_id": record["section"],
+        "summary": record["description"][:100],
+        "authors": [],
+        "date": now,
+        "image_id": None,
+        "seo_title": "",
+        "seo_description": "",
+        "hidden_from_search": False,
+        "publication_id": None,
+        "source": "",
+        "source_digest": "",
+        "created": now,
+        "updated": now,
+    }
+
+
+Shape = Callable[[dict[str, Any], str], tuple[str, dict[str, Any]]]
 
 
 class Author:
-    """Writes under ``name``; the same ``seed`` gives the same key, incarnation and tokens."""
+    """Writes rows of one ``shape`` under ``name``, from which key, incarnation and tokens follow."""
 
-    def __init__(self, name: str = "AUTHOR01-BENCH", seed: int = 7) -> None:
-        self.name, self.dice = name, random.Random(f"{name} {seed}")
+    def __init__(self, name: str = "AUTHOR01-BENCH", shape: Shape = section) -> None:
+        self.name, self.shape, self.dice = name, shape, random.Random(name)
         self.key = Ed25519PrivateKey.from_private_bytes(self.dice.randbytes(32))
         self.incarnation = f"{self.dice.getrandbits(64):016x}"
         self.seq, self.prev, self.ms = 0, "", 0
@@ -53,15 +83,16 @@ class Author:
         """Yield changesets of ``each`` new rows, the next ones of its chain."""
         left = iter(records)
         while part := list(islice(left, each)):
-            yield self._sign([self._row(record) for record in part])
+            yield self._sign(part)
 
-    def _row(self, record: dict[str, Any]) -> dict[str, Any]:
+    def _op(self, record: dict[str, Any], texts: list[bytes]) -> Op:
         token = new_token(self.name, self.made, self.dice.choice)
-        return {**record, "token": token, "slug": make_slug(record["title"], token)}
+        model, fields = self.shape(record, token)
+        return Op(model, token, [_write(name, value, texts) for name, value in fields.items()])
 
     def _sign(self, rows: Sequence[dict[str, Any]]) -> Changeset:
         texts: list[bytes] = []
-        ops = [Op(MODEL, row["token"], [_write(name, row[name], texts) for name in FIELDS]) for row in rows]
+        ops = [self._op(record, texts) for record in rows]
         self.seq, self.ms = self.seq + 1, self.ms + 1
         head = Head(
             name=self.name,
@@ -85,4 +116,4 @@ def _write(name: str, value: Any, texts: list[bytes]) -> Write:
     inline, text = detach(value)
     if text is not None:
         texts.append(text)
-    return Write(name, None, inline, [], FIELDS[name])
+    return Write(name, None, inline, [], name in LATEST)

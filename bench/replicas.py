@@ -31,11 +31,16 @@ def make(node: str, role: str, folder: Path, farm: str = "", port: int = 0, **en
     (keys / "ed25519.key").write_text(Ed25519PrivateKey.generate().private_bytes_raw().hex())
     (keys / "ed25519.key").chmod(0o600)
     shutil.copy(_empty(), replica.folder / DATABASE)
+    make_new(replica)
+    return replica
+
+
+def make_new(replica: Replica) -> None:
+    """Let the database of a replica, a copy of another one's, be of one that has never written."""
     with closing(sqlite3.connect(replica.folder / DATABASE)) as connection, connection:
         connection.execute(
             "UPDATE sync_local SET incarnation = ?, key = '', place = '', former = '', written = 0", [secrets.token_hex(8)]
         )
-    return replica
 
 
 def key(replica: Replica) -> str:

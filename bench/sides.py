@@ -12,16 +12,15 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 from bench import environment, replicas
-from bench.measure import TOP, free_port, memory, processor, wait_for
+from bench.measure import TOP, free_port, processor, wait_for
 from bench.meter import Meter
+from bench.resident import Resident
 from deploy.local.processes import Process, stop
 from deploy.local.replica import Replica
 
@@ -42,39 +41,6 @@ GUNICORN = [
 ]
 
 
-class Receiver:
-    """A running receiver. ``start`` is how many seconds it took until it was ready."""
-
-    def __init__(self, command: Sequence[str], env: Mapping[str, str], log: Path) -> None:
-        began = time.perf_counter()
-        self.log = log
-        with log.open("w") as errors:
-            self.child = subprocess.Popen(
-                command, env=dict(env), cwd=TOP, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
-            )
-        self._line()
-        self.start = time.perf_counter() - began
-
-    def pull(self, expected: int) -> dict[str, Any]:
-        """Pull once; return what it says, with ``memory``: the most bytes that it has held so far."""
-        assert self.child.stdin is not None
-        self.child.stdin.write(f"{expected}\n")
-        self.child.stdin.flush()
-        return {**json.loads(self._line()), "memory": memory(self.child.pid)}
-
-    def end(self) -> None:
-        """Let it end."""
-        if self.child.stdin is not None and not self.child.stdin.closed:
-            self.child.stdin.close()
-        self.child.wait()
-
-    def _line(self) -> str:
-        assert self.child.stdout is not None
-        if not (line := self.child.stdout.readline()):
-            raise RuntimeError(f"{' '.join(self.child.args)} ended:\n{self.log.read_text()[-3000:]}")  # type: ignore[arg-type]
-        return line
-
-
 class Side:
     """A server of ``count`` records in ``folder``, behind a meter. ``modes``: who pulls from it, name -> options of the receiver."""
 
@@ -91,7 +57,7 @@ class Side:
         """Make the records and start the server. Raises CannotError."""
         raise NotImplementedError
 
-    def receiver(self, mode: str, number: int) -> Receiver:
+    def receiver(self, mode: str, number: int) -> Resident:
         """Start an empty receiver."""
         raise NotImplementedError
 
@@ -152,11 +118,11 @@ class Edgecms(Side):
     def _edge(self, number: int) -> Replica:
         return self.edges[number - 1]
 
-    def receiver(self, mode: str, number: int) -> Receiver:
+    def receiver(self, mode: str, number: int) -> Resident:
         """See ``Side``."""
         arguments = json.dumps({"peer": self.master.name})
         command = [sys.executable, "-m", "bench.inside", "receive", arguments]
-        return Receiver(command, self._edge(number).env, self.folder / f"edge{number}.log")
+        return Resident(command, self._edge(number).env, self.folder / f"edge{number}.log")
 
     def held(self, mode: str, number: int) -> int:
         """See ``Side``."""
@@ -191,10 +157,10 @@ class Pipe(Side):
         command = [gunicorn, *GUNICORN, "--no-control-socket", "--bind", f"127.0.0.1:{self.port}", "bench.pipe:app"]
         self._serve(command, {**os.environ, "BENCH_RECORDS": str(self.records)}, "/0")
 
-    def receiver(self, mode: str, number: int) -> Receiver:
+    def receiver(self, mode: str, number: int) -> Resident:
         """See ``Side``."""
         database = self._place(mode, number) / "records.sqlite3"
-        return Receiver(
+        return Resident(
             [sys.executable, "-m", "bench.pipe", self.meter.url, str(database)], os.environ, self.folder / f"{number}.log"
         )
 
@@ -233,12 +199,12 @@ class Morango(Side):
         command = [gunicorn, *GUNICORN, "--bind", f"127.0.0.1:{self.port}", "bench.morango_site.wsgi"]
         self._serve(command, self._env(self.full), "/api/morango/v1/morangoinfo/1/")
 
-    def receiver(self, mode: str, number: int) -> Receiver:
+    def receiver(self, mode: str, number: int) -> Resident:
         """See ``Side``."""
         database = self._place(mode, number) / "receiver.sqlite3"
         shutil.copy(self.empty, database)
         command = [str(self.python), "-m", "bench.morango_site.work", "receive", self.meter.url, *self.modes[mode]]
-        return Receiver(command, self._env(database), database.with_suffix(".log"))
+        return Resident(command, self._env(database), database.with_suffix(".log"))
 
     def held(self, mode: str, number: int) -> int:
         """See ``Side``."""
@@ -270,11 +236,11 @@ class PouchDB(Side):
         command = ["node", script, str(self.folder / "server"), str(self.port), str(self.records)]
         self._serve(command, self._env(), "/records")
 
-    def receiver(self, mode: str, number: int) -> Receiver:
+    def receiver(self, mode: str, number: int) -> Resident:
         """See ``Side``."""
         folder = self._place(mode, number)
         script = str(TOP / "bench" / "pouchdb" / "receive.js")
-        return Receiver(["node", script, str(folder), self.meter.url, *self.modes[mode]], self._env(), folder / "receiver.log")
+        return Resident(["node", script, str(folder), self.meter.url, *self.modes[mode]], self._env(), folder / "receiver.log")
 
     def held(self, mode: str, number: int) -> int:
         """Nothing: leveldb belongs to the process that has it open, so the receiver itself says what it holds."""

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from bench.frame import Bench, CannotError, Measure, Options, Report, main, turns
 from bench.records import to_file
+from bench.resident import Resident
 from bench.sides import (
     MORANGO,
     PIPE,
@@ -27,7 +28,6 @@ from bench.sides import (
     Morango,
     Pipe,
     PouchDB,
-    Receiver,
     Side,
     Singles,
 )
@@ -53,12 +53,12 @@ class Case(NamedTuple):
     times: int = 1
 
 
-def pull(contestant: Contestant, receiver: Receiver, case: Case, report: Report) -> dict[str, Any]:
+def pull(contestant: Contestant, receiver: Resident, case: Case, report: Report) -> dict[str, Any]:
     """Pull, several times if there is nothing new; take what it cost and return what the receiver said last."""
     side, mode = contestant
     side.meter.reset()
     before = side.processor()
-    found = [receiver.pull(case.expected) for _ in range(case.times)]
+    found = [receiver.ask(case.expected) for _ in range(case.times)]
     seconds = statistics.median(one["seconds"] for one in found)
     report.take(
         case.name,
@@ -86,7 +86,7 @@ def one_size(count: int, folder: Path, options: Options, report: Report) -> None
     records = folder / "records.ndjson"
     to_file(records, count)
     everybody: list[Contestant] = []
-    receivers: dict[tuple[str, int], Receiver] = {}
+    receivers: dict[tuple[str, int], Resident] = {}
     some = min(CHANGED, count)
     full, changed = Case(f"{count:,} records, all", count), Case(f"{count:,} records, {some} changed", some)
     with contextlib.ExitStack() as stack:

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from bench import __main__ as all_benches
-from bench import router
+from bench import growth, router
 from bench.frame import Bench, Measure, Report, options_of, run, turns
+from bench.loglog import drawing, exponent
 from tests.servers import require
 
 TOP = Path(__file__).resolve().parent.parent
@@ -107,6 +108,23 @@ def test_the_bench_of_turns_gives_its_figures() -> None:
     [case] = quick("turns")["turns"]["cases"]
     assert [one["name"] for one in case["contestants"]] == ["during the pull", "with nothing else going on"]
     assert all(0 < one["p50"]["median"] <= one["worst"]["median"] for one in case["contestants"])
+
+
+@pytest.mark.cluster
+def test_the_bench_of_growth_gives_its_figures() -> None:
+    """A small run ends well: a site of one size is made, its edge pulls just what is new, and every cost is taken."""
+    [case] = quick("growth")["growth"]["cases"]
+    [found] = case["contestants"]
+    assert found["name"] == "200" and all(found[cost]["median"] > 0 for cost in growth.COSTS)
+
+
+def test_an_exponent_says_how_a_cost_grows() -> None:
+    """0 is flat, 1 in proportion, 2 its square; and a drawing names each."""
+    sizes = (10, 100, 1000)
+    flat, straight, square = ([(x, 3.0 * x**power) for x in sizes] for power in (0, 1, 2))
+    assert [round(exponent(points), 6) for points in (flat, straight, square)] == [0, 1, 2]
+    svg = drawing("costs", "ms", {"flat": flat, "square": square})
+    assert "flat ^0.00" in svg and "square ^2.00" in svg and svg.count("<circle") == 6
 
 
 def test_a_bench_that_failed_is_named_and_the_others_are_shown(
