@@ -82,11 +82,11 @@ def receive(peer: str) -> None:
     from django.core.management import call_command
 
     from sync import peers
-    from sync.conversation import connected
+    from sync.client import Peer
     from sync.core.policy import Verb
 
-    with connected(peers.named(peer, Verb.PULL)) as client:
-        client.json("GET", f"hello?challenge={'0' * 32}")
+    client = Peer(peer, peers.named(peer, Verb.PULL).url)
+    client.json("GET", f"hello?challenge={'0' * 32}")
     print("ready", flush=True)
     for _ in sys.stdin:
         began = time.perf_counter()
