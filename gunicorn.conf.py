@@ -5,14 +5,18 @@ import os
 import sys
 from pathlib import Path
 
-# Threads inside a few processes: a page waits for the disk and the database more than for the processor.
-worker_class = "gthread"
+# Threads inside a few processes: a page waits for the disk and the database more than for the processor. It is gunicorn's gthread,
+# but for one thing: a new connection goes to the worker that has fewest, or one worker would have all that stay open.
+worker_class = "edgecms.worker.EvenWorker"
 # Processes. gunicorn's own variable decides; two let one request compute while another worker is replaced.
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 # Requests at once in each process; as many as the connections of its PostgreSQL pool (edgecms/database.py).
 threads = 8
-# Seconds that an idle connection stays open; longer than the pauses of a browser or of a peer between two requests.
+# Seconds that an idle connection stays open; longer than the pauses of a browser between two requests, and than the ten seconds for
+# which peers (sync/client.py) and nginx (deploy/nginx) keep one: who closes first must not be who is about to be asked.
 keepalive = 15
+# Connections of one process, idle ones included: they cost a little memory, no thread. Above it nobody is accepted until one ends.
+worker_connections = 1_000
 # Load the application once and fork: workers share its memory, and a wrong setting stops the start before a port is open.
 # The price: a new release needs a restart, a reload (HUP) is not enough.
 preload_app = True
@@ -50,12 +54,23 @@ def on_starting(server):
         sys.exit(f"edgecms: {error}")
     for file in _metrics.glob("*.db"):
         file.unlink(missing_ok=True)
+    from edgecms.worker import Connections
+
+    server.connections = Connections(256)
 
 
 def pre_fork(server, worker):
-    """Choose the lowest free slot for the worker that is about to start."""
+    """Choose the lowest free slot for the worker that is about to start, and let it see what the others have to do."""
     taken = {sibling.slot for sibling in server.WORKERS.values()}
     worker.slot = next(slot for slot in range(len(taken) + 1) if slot not in taken)
+    worker.connections = server.connections
+
+
+def child_exit(server, worker):
+    """Nobody leaves a connection to a worker that has died."""
+    from edgecms.worker import GONE
+
+    server.connections[worker.slot] = GONE
 
 
 def post_fork(server, worker):
