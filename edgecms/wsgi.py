@@ -30,7 +30,7 @@ TEMPLATES = (
     "admin/change_form.html",
     "admin/content/page/change_form.html",
     "admin/content/page/blocks.html",
-    "admin/includes/fieldset.html",
+    "admin/content/page/fieldset.html",
 )
 
 

@@ -23,6 +23,7 @@ from content.admin.conflicts import NAMES
 from content.admin.filters import StateFilter, state_of
 from content.admin.preview import Previews
 from content.admin.versions import CarriesVersions
+from content.editor import markup
 from content.editor.absent import follow
 from content.editor.formsets import BlockFormSet
 from content.editor.loaded import loaded, versions_of
@@ -204,6 +205,9 @@ class PageAdmin(SluggedAddresses, Previews, CarriesVersions, ContentEditor):
             context["preview_address"] = reverse("admin:content_page_preview", args=[page.slug])
         else:
             context["preview_address"] = reverse("admin:content_page_add_preview")
+        shown = context["adminform"]
+        if not shown.readonly_fields:  # who may only read gets Django's own templates
+            context["fieldsets"] = markup.fieldsets(shown.form, shown.fieldsets)
         response = super().render_change_form(request, context, *args, **kwargs)
         media = response.context_data["media"]
         response.context_data["media"] = Media.from_media(media, nonce=getattr(request, "csp_nonce", ""))

@@ -20,6 +20,7 @@ from content.models import Page
 class PageForm(VersionedForm):
     """Title, section, summary and the rest. ``stored_fields`` names what a save has to write."""
 
+    required_css_class = "required"
     about: ClassVar[dict[str, str]] = {"picture": "image", "picture_upload": "image", "renew_slug": "slug"}
 
     title = LineField(max_length=200, widget=forms.Textarea(attrs={"placeholder": "Title", "rows": 1}))

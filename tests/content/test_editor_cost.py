@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from content.admin.blocks import BlockInline
+from content.editor import markup
 from content.forms.renderer import INPUTS, PLAIN, PlainRenderer
 from content.models import Page
 from sync import log
@@ -133,14 +134,20 @@ class Shown(HTMLParser):
 @pytest.mark.django_db
 @pytest.mark.parametrize("group", ["editor", "author"])
 @pytest.mark.parametrize("broken", [False, True])
-def test_blocks_show_and_send_what_the_stock_template_does(monkeypatch, group, broken):
-    """Each input, label, help and mistake of Django's own inlines is there, but for the keys of the page and labels nobody sees."""
+def test_pages_show_and_send_what_the_stock_templates_do(monkeypatch, group, broken):
+    """Each input, label, help and mistake of Django's own templates is there, but for the keys of the page and labels nobody sees."""
     client, page = person(group), long_page(14)
+    Page.objects.update(seo_title="<b>&", hidden_from_search=True)
 
     def shown():
         if not broken:
             return Shown(client.get(address(page)).content.decode())
-        form = form_of(client, address(page)) | {"embed-0-url": "http://example.org", "image-0-asset": "", "versions": ""}
+        form = form_of(client, address(page)) | {
+            "embed-0-url": "http://example.org",
+            "image-0-asset": "",
+            "title": "",
+            "versions": "",
+        }
         add_block(form, "embed", url="javascript:alert(1)")
         response = client.post(address(page), form)
         assert response.status_code == 200
@@ -148,6 +155,7 @@ def test_blocks_show_and_send_what_the_stock_template_does(monkeypatch, group, b
 
     ours = shown()
     monkeypatch.setattr(BlockInline, "template", "admin/edit_inline/stacked.html")
+    monkeypatch.setattr(markup, "fieldsets", lambda form, declared: [])
     stock = shown()
     varying = ("csrfmiddlewaretoken", "versions")
 
