@@ -15,7 +15,7 @@ from sync.core.errors import MalformedError, NeedsOperatorError, PeerRefusedErro
 from sync.core.register import Row
 from sync.models import Chain
 from sync.peers import Listed
-from sync.ranges import MAX_RANGES, MAX_ROWS, Range, Seen, fields_of_both, own_fields, rows_in, rows_named, total
+from sync.ranges import MAX_RANGES, MAX_ROWS, Range, Seen, fields_of_both, own_fields, rows_in, rows_named, strays, total
 from sync.registers import RowKey
 from sync.verify import Difference
 
@@ -45,9 +45,10 @@ class _Comparison:
         self.fields: dict[str, list[str]] = {}
 
     def run(self) -> dict[str, Any]:
-        first = self._ask({"models": own_fields()})
+        first = self._ask({"models": own_fields(), "unwritten": True})
         self.fields = fields_of_both(first.get("models"))
-        suspects = self._suspects()
+        stray = [RowKey(str(model), str(token)) for model, token in first.get("unwritten", [])]
+        suspects = [*self._suspects(), *stray, *strays(self.fields)]
         for _ in range(LOOKS):
             found = list(self._differences(suspects))
             suspects = [RowKey(d.model, d.token) for d, _ in found]

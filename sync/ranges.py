@@ -16,9 +16,11 @@ from typing import Any, NamedTuple
 
 from sync.core.errors import MalformedError
 from sync.core.policy import Party, is_entitled
+from sync.core.register import Row
+from sync.db import sql
 from sync.models import Register
-from sync.registers import MODULUS, RowKey, digests
-from sync.registry import all_specs, spec_of
+from sync.registers import MODULUS, TABLE, RowKey, digests
+from sync.registry import ModelSpec, all_specs, spec_of
 from sync.verify import json_of, rows_shown
 
 PAGE = 500  # rows read at once
@@ -27,6 +29,7 @@ FEW = 32  # rows that are named one by one
 CUTS = 16  # parts into which a range is cut
 MAX_RANGES, MAX_ROWS = 64, 200  # of one request
 MAX_KEY = 200  # characters
+NOTHING = Row().encode()  # the state of a row that nobody has written
 
 Fields = Mapping[str, Sequence[str]]  # label of a model -> the fields that both sides know
 
@@ -83,9 +86,37 @@ def rows_in(where: Range, me: Party, peer: Party, fields: Fields) -> Iterator[Se
 def rows_named(keys: Sequence[RowKey], me: Party, peer: Party, fields: Fields) -> dict[RowKey, Seen]:
     """Return those of ``keys`` that are here and that both sides may hold."""
     query = Register.objects.filter(key__in=[key.stored for key in keys])
-    rows = query.values_list("key", "model", "token", "state", "projected", "scope")
+    rows = list(query.values_list("key", "model", "token", "state", "projected", "scope"))
     allowed = [row[:5] for row in rows if is_entitled(me, row[5]) and is_entitled(peer, row[5])]
-    return {seen.key: seen for seen in _seen(allowed, fields)}
+    known = {row[0] for row in rows}
+    stray = [key for key in keys if key.stored not in known and key.model in fields and _is_for_all(key.model)]
+    there = {key: Seen(key, NOTHING, True, _row(key, row, fields)) for key, row in rows_shown(stray).items()}
+    return {**{seen.key: seen for seen in _seen(allowed, fields)}, **there}
+
+
+def strays(fields: Fields) -> list[RowKey]:
+    """Return up to ``MAX_ROWS`` rows that stand in a table and that nobody has ever written: they have no registers, so no key.
+
+    Only of models whose rows belong to everybody: whose another one would be, nobody can tell. Reads the keys of all rows once.
+    """
+    found: list[RowKey] = []
+    for model in all_specs():
+        if model.label in fields and model.is_for_all:
+            found += islice(_strays_of(model), MAX_ROWS - len(found))
+    return found
+
+
+def _strays_of(model: ModelSpec) -> Iterator[RowKey]:
+    tokens, last = model.model._base_manager.order_by("pk").values_list("pk", flat=True), ""
+    while page := [RowKey(model.label, token) for token in tokens.filter(pk__gt=last)[:PAGE]]:
+        known = {key for (key,) in sql.select_in(TABLE, ["key"], "key", [key.stored for key in page])}
+        yield from (key for key in page if key.stored not in known)
+        last = page[-1].token
+
+
+def _is_for_all(label: str) -> bool:
+    model = spec_of(label)
+    return model is not None and model.is_for_all
 
 
 def _seen(rows: Iterable[tuple[Any, ...]], fields: Fields) -> Iterator[Seen]:
@@ -162,6 +193,11 @@ def named(keys: Sequence[RowKey], me: Party, peer: Party, fields: Fields) -> lis
     """Return rows as the answer to a request has them; None for each that is not here."""
     found = rows_named(keys, me, peer, fields)
     return [_as_json(found[key]) if key in found else None for key in keys]
+
+
+def strays_as_json(fields: Fields) -> list[list[str]]:
+    """Return ``strays`` as lists of model and token."""
+    return [list(key) for key in strays(fields)]
 
 
 def _as_json(seen: Seen) -> dict[str, Any]:

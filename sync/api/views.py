@@ -274,7 +274,7 @@ class VerifyView(PeerView):
     verb = Verb.PULL
 
     def post(self, request: Request) -> Response:
-        """Answer with what was asked for: the models and tips here; ``ranges``; or ``rows``."""
+        """Answer with what was asked for: the models and tips here, and rows that nobody has written; ``ranges``; or ``rows``."""
         body, me, peer = self.json(request), trusting.me(), self.peer(request).party
         try:
             fields = ranges.fields_of_both(body.get("models", {}))
@@ -284,7 +284,8 @@ class VerifyView(PeerView):
                 return Response({"rows": ranges.named(ranges.names(body["rows"]), me, peer, fields)})
         except MalformedError as error:
             raise SyncProblem(400, error.code, str(error)) from None
-        return Response({"models": ranges.own_fields(), "tips": exchange.tips_as_json(exchange.tips_between(me, peer))})
+        found = {"models": ranges.own_fields(), "tips": exchange.tips_as_json(exchange.tips_between(me, peer))}
+        return Response({**found, "unwritten": ranges.strays_as_json(fields)} if body.get("unwritten") else found)
 
 
 class BlobView(PeerView):

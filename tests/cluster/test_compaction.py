@@ -45,8 +45,8 @@ def site(tmp_path_factory):
         cluster.prepare()
         for replica in (master, one, two):
             replica.start_web()
-        for edge in (one, two):
-            pull(edge, master.name)
+        for edge in (one, two, three):
+            pull(edge, master.name)  # whom to trust; there is nothing else yet
         token = orm(one, EDITS, count=12)
         yield master, one, two, three, token
 
@@ -81,7 +81,10 @@ def test_a_new_edge_starts_from_a_compacted_one(site):
     report = compact(one)
     assert (report["values_dropped"], report["masters"]) == (11, [master.name])
     assert compact(one)["values_dropped"] == 0
-    pull(three, master.name)  # the list of whom to trust, and everything
+    taken = pull(three, one.name)[one.name]
+    assert taken["ok"] and taken["received"] >= 12
+    assert three.command("sync_status")["values_missing"] == 0
+    assert orm(three, SHOWN, token=token) == "version 11 " + "x" * 80
     looks = look_at([master, one, three])
     assert len({look.status["digest"] for look in looks}) == 1
     assert looks[0].log == looks[1].log == looks[2].log

@@ -21,6 +21,20 @@ from django.db import connection
 with connection.cursor() as cursor:
     cursor.execute("UPDATE content_section SET title = %s WHERE token = %s", [title, token])
 """
+DELETE = """
+from django.db import connection
+with connection.cursor() as cursor:
+    cursor.execute("DELETE FROM content_section WHERE token = %s", [token])
+"""
+INSERT = """
+from django.db import connection
+with connection.cursor() as cursor:
+    cursor.execute("SELECT * FROM content_section WHERE token = %s", [token])
+    row = dict(zip([column[0] for column in cursor.description], cursor.fetchone()))
+    row.update(token=new, title=title, slug=new.lower())
+    holes = ", ".join(["%s"] * len(row))
+    cursor.execute(f"INSERT INTO content_section ({', '.join(row)}) VALUES ({holes})", list(row.values()))
+"""
 EDIT = "from content.models import Section; Section.objects.filter(pk=token).update(title=title)"
 
 
@@ -61,6 +75,27 @@ def test_a_row_altered_at_the_peer_is_the_one_that_is_named(site):
     assert found == [("row", tokens[654], "title", "Section 654", "Altered", "differs")]
     assert peer["requests"] <= 9
     orm(master, TAMPER, token=tokens[654], title="Section 654")
+    assert compared(edge, master)[0] == []
+
+
+def test_rows_that_were_deleted_or_inserted_at_the_peer_are_named(site):
+    """By raw SQL there, and one inserted here as well: each by itself, and no other row."""
+    master, edge, tokens = site
+    orm(master, DELETE, token=tokens[321])
+    orm(master, INSERT, token=tokens[5], new="MASTER01-LON-43AX-0000000S-261124100000", title="Nobody's")
+    orm(edge, INSERT, token=tokens[6], new="EDGE01-LON-43AX-0000000T-261124100000", title="Nobody's either")
+    found, _ = compared(edge, master)
+    by_peer = sorted((token, field, here is None, there is None, why) for _, token, field, here, there, why in found if why)
+    assert by_peer == sorted(
+        [
+            ("EDGE01-LON-43AX-0000000T-261124100000", None, False, True, "differs"),
+            ("MASTER01-LON-43AX-0000000S-261124100000", None, True, False, "differs"),
+            (tokens[321], None, False, True, "differs"),
+        ]
+    )
+    assert [row[1] for row in found if not row[5]] == ["EDGE01-LON-43AX-0000000T-261124100000"]  # against the log here
+    for replica in (master, edge):
+        assert replica.manage("sync_verify", "--repair", parse=True).answer["repaired"] > 0
     assert compared(edge, master)[0] == []
 
 
