@@ -71,12 +71,27 @@ def eventually(fact: Callable[[], T], timeout: float = 30.0, pause: float = 0.1)
         time.sleep(pause)
 
 
+# Reads until a line comes, which calls it off, or its input ends, as it does when the owner is killed: then ends server and folder.
+GUARD = """
+read -r _ && exit
+kill -s "$1" "$2"
+for _ in $(seq 100); do kill -0 "$2" || break; sleep 0.1; done
+rm -rf "$3"
+"""
+
+
 class Server:
-    """A program that runs in a temporary folder. Subclasses say how it is started and when it answers."""
+    """A program that runs in a temporary folder. Subclasses say how it is started and when it answers.
+
+    It ends with the process that started it, and its folder goes too, even if that is killed.
+    """
+
+    ends_by = "KILL"  # the signal that ends it at once, with all its processes
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix=f"edgecms-{type(self).__name__.lower()}-"))
         self.child: subprocess.Popen[bytes] | None = None
+        self.guard: subprocess.Popen[bytes] | None = None
         self.account: str | None = None
 
     def command(self) -> list[str]:
@@ -94,6 +109,7 @@ class Server:
             self.child = subprocess.Popen(
                 self.command(), cwd=self.folder, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, **user
             )
+        self._set_guard(self.child.pid)
         try:
             eventually(self.answers)
         except AssertionError as error:
@@ -112,7 +128,19 @@ class Server:
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def _set_guard(self, pid: int) -> None:
+        self.guard = subprocess.Popen(
+            ["sh", "-c", GUARD, "guard", self.ends_by, str(pid), str(self.folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
     def _end(self, how: Callable[[subprocess.Popen[bytes]], None]) -> None:
+        if self.guard is not None:
+            self.guard.communicate(b"\n")
+            self.guard = None
         if self.child is not None:
             how(self.child)
             self.child.wait(30)
@@ -125,6 +153,8 @@ class PostgreSQL(Server):
     Its programs refuse to run as root; under root they run as ``postgres`` or ``nobody``. ``durable`` keeps fsync on.
     ``disks``: what is made of the folders ``data`` and ``wal`` before anything is written to them; a small file system, say.
     """
+
+    ends_by = "QUIT"  # killed it would leave a piece of shared memory
 
     def __init__(self, durable: bool = False, disks: Callable[[Path], None] = lambda folder: None) -> None:
         self.postgres, self.initdb = require("postgres"), require("initdb")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import urllib.request
+from pathlib import Path
 
 import psycopg
 import pytest
 import redis
 from playwright.sync_api import Page
 
-from tests.servers import Nginx, PostgreSQL, Redis, require
+from deploy.local.processes import command_line
+from tests.servers import Nginx, PostgreSQL, Redis, eventually, require
 
 
 @pytest.mark.postgresql
@@ -32,6 +36,33 @@ def test_redis_comes_back_empty_on_the_same_address(redis_server: Redis) -> None
     redis_server.start()
     with redis.Redis.from_url(redis_server.url) as client:
         assert client.get("wake") is None
+
+
+OWNER = """
+import time
+from tests.servers import PostgreSQL
+server = PostgreSQL()
+server.start()
+print(server.child.pid, server.folder, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.postgresql
+def test_a_server_ends_with_its_owner_even_if_that_is_killed(postgresql_server: PostgreSQL) -> None:
+    """Nobody who kills a test run has to look for its PostgreSQL and its folder afterwards."""
+    top = Path(__file__).resolve().parents[1]
+    with subprocess.Popen([sys.executable, "-c", OWNER], cwd=top, stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        pid, folder = owner.stdout.readline().split()
+        assert Path(folder).is_dir() and is_postgres(int(pid))
+        owner.kill()
+    eventually(lambda: not is_postgres(int(pid)) and not Path(folder).exists())
+
+
+def is_postgres(pid: int) -> bool:
+    """Say whether ``pid`` is a PostgreSQL that has not ended; one that nobody waits for has no command line any more."""
+    return any("postgres" in word for word in command_line(pid))
 
 
 def test_nginx_answers_from_a_folder() -> None:

@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -178,16 +179,24 @@ def main() -> None:
     connections.close_all()
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     ended: dict[int, int] = {}
-    for line in sys.stdin:
-        question = json.loads(line)
-        print(json.dumps(_answer(question, ended)), flush=True)
-    for pid in _alive:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGKILL)
+    try:
+        for line in sys.stdin:
+            print(json.dumps(_answer(json.loads(line), ended)), flush=True)
+    except (EOFError, BrokenPipeError):
+        pass  # whoever asked has been killed
+    finally:
+        _end_all()
 
 
 PR_SET_CHILD_SUBREAPER = 36  # Linux: orphans of what we started become our children, so that we see them end
-_alive: set[int] = set()
+
+
+def _end_all() -> None:
+    """Kill all children, and their children, which become ours by that."""
+    while found := children(os.getpid()):
+        for pid in found:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
 
 
 def _answer(question: dict[str, object], ended: dict[int, int]) -> dict[str, object]:
@@ -208,21 +217,39 @@ def _answer(question: dict[str, object], ended: dict[int, int]) -> dict[str, obj
 
 
 def _reap(pid: int, flags: int, ended: dict[int, int]) -> bool:
+    if not flags:
+        _wait_for_end(pid)
     found, status = os.waitpid(pid, flags)
     if found:
         ended[pid] = os.waitstatus_to_exitcode(status)
-        _alive.discard(pid)
     return bool(found)
 
 
+def _wait_for_end(pid: int) -> None:
+    """Wait until ``pid`` has ended. Raises EOFError where standard input ends before: nobody waits for the answer any more."""
+    process = os.pidfd_open(pid)
+    try:
+        ready, _, _ = select.select([process, 0], [], [])
+        if process not in ready:  # nothing is asked before the answer, so this is the end
+            raise EOFError
+    finally:
+        os.close(process)
+
+
 def _start(argv: Sequence[str], log: str) -> int:
+    """Start a program and return its process once it leads a group of its own, so that ``killpg`` finds it."""
+    leads, begun = os.pipe()
     pid = os.fork()
     if pid:
-        _alive.add(pid)
+        os.close(begun)
+        os.read(leads, 1)  # ends when the child closes its end
+        os.close(leads)
         return pid
     status = 1
     try:
         os.setsid()
+        os.close(leads)
+        os.close(begun)
         _redirect(log)
         status = _run(list(argv))
     except SystemExit as leaving:
