@@ -24,7 +24,7 @@ import httpx2
 
 from bench.contestants import wsgi
 from bench.frame import Bench, CannotError, Measure, Options, Report, main
-from bench.measure import free_port, processor, wait_for
+from bench.measure import free_port, wait_for
 from bench.replicas import count, inside, introduction, make
 from deploy.local.processes import Process, stop
 from deploy.local.replica import TOP, Replica
@@ -193,9 +193,14 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def processor_time(process: Process) -> float:
-    """Return the seconds of processor time that a program and what it forked have used so far."""
+    """Return the seconds of processor time that a program and what it forked have used so far; its threads that have ended count."""
     assert process.child is not None
-    return processor(process.child.pid)
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat.read_text().rpartition(") ")[2].split()
+            ticks += int(fields[11]) + int(fields[12]) if int(fields[2]) == process.child.pid else 0
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def idle(farm: Farm) -> float:

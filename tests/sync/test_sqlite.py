@@ -9,6 +9,8 @@ from django.db import connection, transaction
 from content.models import Page, Section
 from content.publishing import publish
 from sync import registers
+from sync.db.sqlite3.base import DatabaseWrapper
+from sync.db.sqlite3.turnstile import Turnstile
 from sync.models import Register
 from sync.registry import all_specs
 from tests.sync.origins import assert_rows_follow_from_log, rows
@@ -112,3 +114,34 @@ def test_opening_the_database_writes_nothing():
     assert other.connection.execute("PRAGMA auto_vacuum").fetchone()[0] == 2
     assert (log.stat().st_mtime_ns, log.stat().st_size, log.read_bytes()) == before
     other.close()
+
+
+def test_a_database_in_memory_takes_no_turns(tmp_path, monkeypatch):
+    """It is nobody else's: no file is left where the program happens to run, and no other database in memory waits for it."""
+    monkeypatch.chdir(tmp_path)
+    memory = DatabaseWrapper({**connection.settings_dict, "NAME": ":memory:"}, alias="memory")
+    memory.connect()
+    memory.set_autocommit(False, force_begin_transaction_with_broken_autocommit=True)
+    assert not memory.turnstile.has_turn
+    assert not [path for path in tmp_path.iterdir() if "memory" in path.name]
+
+
+def test_a_turn_is_given_back_however_a_transaction_ends():
+    """By its commit and by an error in it; and a read outside of one takes none."""
+
+    def is_free():
+        other = Turnstile(Path(connection.settings_dict["NAME"]))
+        other.enter()
+        try:
+            return other.has_turn
+        finally:
+            other.close()
+
+    with transaction.atomic():
+        assert connection.turnstile.has_turn
+    assert is_free()
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        raise ZeroDivisionError
+    assert is_free()
+    Section.objects.count()
+    assert not connection.turnstile.has_turn

@@ -82,9 +82,14 @@ class DatabaseWrapper(CapturingConnection, base.DatabaseWrapper):
         self.sync_file = file_at(str(self.settings_dict["NAME"]))
         return opened
 
+    def _wait_for_turn(self) -> None:
+        """Wait for our turn; a database in memory is nobody else's."""
+        if not self.is_in_memory_db():
+            self.turnstile.enter()
+
     def _start_transaction_under_autocommit(self) -> None:
         """Begin a transaction, which takes the write lock, when it is our turn."""
-        self.turnstile.enter()
+        self._wait_for_turn()
         try:
             super()._start_transaction_under_autocommit()  # type: ignore[misc]
         except BaseException:
@@ -104,7 +109,7 @@ class DatabaseWrapper(CapturingConnection, base.DatabaseWrapper):
         if self.in_atomic_block or self.turnstile.has_turn:
             yield
             return
-        self.turnstile.enter()
+        self._wait_for_turn()
         try:
             yield
         finally:
