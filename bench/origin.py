@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -15,8 +16,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync.core import signing, wire
 from sync.core.changeset import Changeset, Head, Op, Write, decode, detach, encode
+from sync.core.token import derived_token
 
 MODEL = "content.section"
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 INCARNATION = "00000000000000bb"
 
 
@@ -28,7 +31,7 @@ class Origin:
         self.public = signing.key_text(self.key.public_key())
         self.seq, self.prev = 0, ""
         self.clock = time.time_ns() // 1_000_000 - 3_600_000
-        self.written: dict[str, str] = {}  # token -> dot of the changeset that wrote its text last
+        self.written: dict[str, str] = {}  # token of a record -> dot of the changeset that wrote its text last
 
     def insert(self, records: Iterable[dict[str, Any]], each: int = 1) -> Iterator[Changeset]:
         """Yield changesets of ``each`` new rows."""
@@ -54,10 +57,13 @@ class Origin:
         texts += [text] if text is not None else []
         return Write(field, None, short, over, latest)
 
+    def _token(self, record: dict[str, Any]) -> str:
+        return derived_token(self.name, record["token"], BEGIN + timedelta(seconds=record["ordering"]))
+
     def _row(self, record: dict[str, Any], refs: dict[str, int], texts: list[bytes]) -> Op:
         return Op(
             MODEL,
-            record["token"],
+            self._token(record),
             [
                 self._write("title", record["title"], texts, []),
                 self._write("slug", record["slug"], texts, []),
@@ -68,7 +74,7 @@ class Origin:
 
     def _text(self, record: dict[str, Any], refs: dict[str, int], texts: list[bytes]) -> Op:
         over = [refs.setdefault(self.written[record["token"]], len(refs))]
-        return Op(MODEL, record["token"], [self._write("description", record["description"], texts, over)])
+        return Op(MODEL, self._token(record), [self._write("description", record["description"], texts, over)])
 
     def _signed(self, ops: list[Op], refs: list[str], texts: list[bytes]) -> Changeset:
         self.seq += 1

@@ -155,7 +155,7 @@ def release() -> int:
     """Let count what was held because its clock ran ahead, where the time of day has caught up; return how many."""
     own = local.state()
     bound = local.now_ms(own) + conf.max_clock_drift_ms()
-    count, released = _release(Entry.objects.filter(state=Entry.State.HELD, ms__lte=bound).order_by("position"))
+    count, released = _release(log.waiting().filter(state=Entry.State.HELD, ms__lte=bound).order_by("position"))
     if released:
         local.set_clock(max(local.clock_of(own), *(changeset.head.stamp for changeset in released)))
     return count
@@ -163,7 +163,7 @@ def release() -> int:
 
 def is_anything_held() -> bool:
     """Say whether any changeset is held here."""
-    return Entry.objects.filter(state=Entry.State.HELD).exists()
+    return log.waiting().filter(state=Entry.State.HELD).exists()
 
 
 def release_overwritten(dots: Iterable[bytes]) -> int:
@@ -178,7 +178,7 @@ def release_overwritten(dots: Iterable[bytes]) -> int:
 
 def _release_overwritten(chain: int) -> int:
     """Go through a chain from the first that is held, as long as all of a page can be released."""
-    held = Entry.objects.filter(state=Entry.State.HELD, chain=chain).exclude(chain__scope=TRUST).order_by("position")
+    held = log.waiting().filter(state=Entry.State.HELD, chain=chain).exclude(chain__scope=TRUST).order_by("position")
     count = 0
     while page := list(held[:PAGE]):
         changesets = log.changesets(bytes(entry.dot) for entry in page)

@@ -17,12 +17,14 @@ from sync.core import wire
 from sync.core.changeset import ChainKey, Changeset
 from sync.core.errors import MalformedError
 from sync.core.policy import TRUST, Party, is_entitled
+from sync.db import sql
 from sync.log import Known
 from sync.models import Chain, Entry, Segment
 from sync.standing import until_the_log_grows
 
 MAX_TIPS = 100_000
 PAGE = 500
+READ = 200  # changesets whose segments are read at once
 
 
 class TipAt(NamedTuple):
@@ -210,33 +212,53 @@ def _entries(chain: int, after: int) -> Iterator[Known]:
 def frames(entries: Iterable[Known]) -> Iterator[tuple[bytes, int]]:
     """Yield zstd frames with ``entries``, each with the number of changesets in it.
 
-    A segment that is wanted whole is passed on as it is kept; others are packed anew, small ones together.
+    A segment that is wanted whole is passed on as it is kept; others are packed anew, small ones together. Nothing is decoded.
     """
     lines: list[bytes] = []
     size = count = 0
-    for number, group in groupby(entries, key=lambda entry: entry.segment):
-        wanted = [entry.dot for entry in group]
-        raw = bytes(Segment.objects.filter(pk=number).values_list("frame", flat=True).first() or b"")
-        if raw:
-            changesets = wire.parse(raw, wire.unpack(raw)).changesets
-        else:  # packed into another segment meanwhile
-            found = log.changesets(wanted)
-            changesets = [found[dot] for dot in wanted]
-        if raw and len(changesets) == len(wanted) > 1:
+    for raw, text, dots in _segments(entries):
+        if raw and len(dots) > 1 and wire.count(text) == len(dots):
             if lines:
                 yield wire.pack(b"".join(lines)), count
                 lines, size, count = [], 0, 0
-            yield raw, len(wanted)
+            yield raw, len(dots)
             continue
-        for changeset in changesets:
-            if changeset.dot in wanted:
-                lines.append(_lines(changeset))
-                size, count = size + len(lines[-1]), count + 1
+        lines.append(text if wire.count(text) == len(dots) else b"".join(part for dot, part in wire.split(text) if dot in dots))
+        size, count = size + len(lines[-1]), count + len(dots)
         if size >= wire.FRAME_BYTES or count >= wire.MAX_FRAME_CHANGESETS:
             yield wire.pack(b"".join(lines)), count
             lines, size, count = [], 0, 0
     if lines:
         yield wire.pack(b"".join(lines)), count
+
+
+def _segments(entries: Iterable[Known]) -> Iterator[tuple[bytes, bytes, set[bytes]]]:
+    """Yield for each segment in which ``entries`` stand: the frame, its lines, which of its changesets are wanted.
+
+    The frame is empty where a segment was packed into another one meanwhile; then the lines are just those that are wanted.
+    """
+    for part in _parts((number, {entry.dot for entry in group}) for number, group in groupby(entries, key=lambda e: e.segment)):
+        raw = dict(sql.select_in(Segment._meta.db_table, ("id", "frame"), "id", [number for number, _ in part]))
+        for number, dots in part:
+            if number in raw:
+                frame = bytes(raw.pop(number))
+                yield frame, wire.unpack(frame), dots
+            else:
+                yield b"", b"".join(map(_lines, log.changesets(dots).values())), dots
+
+
+def _parts(groups: Iterable[tuple[int, set[bytes]]]) -> Iterator[list[tuple[int, set[bytes]]]]:
+    """Yield ``groups`` of segments in lists, each of which is read by one statement and fits into memory; no segment twice in one."""
+    part: dict[int, set[bytes]] = {}
+    count = 0
+    for number, dots in groups:
+        if count >= READ or number in part:
+            yield list(part.items())
+            part, count = {}, 0
+        part[number] = dots
+        count += len(dots)
+    if part:
+        yield list(part.items())
 
 
 def _lines(changeset: Changeset) -> bytes:

@@ -10,6 +10,8 @@ from contextlib import suppress
 from itertools import groupby
 from typing import NamedTuple
 
+from django.db.models import QuerySet
+
 from sync.core import wire
 from sync.core.changeset import ChainKey, Changeset
 from sync.core.clock import Timestamp
@@ -53,6 +55,14 @@ def known(dots: Iterable[bytes]) -> dict[bytes, Known]:
     return {entry.dot: entry for entry in found}
 
 
+def waiting() -> QuerySet[Entry]:
+    """Return the entries that do not count, by the index that has only these.
+
+    A database takes such an index only where its condition stands in the statement as a literal: it would read the whole log else.
+    """
+    return Entry.objects.extra(where=[f"{ENTRY}.state > 0"])  # noqa: S610
+
+
 def chain(key: ChainKey, public_key: str) -> Chain:
     """Return the chain of this name, made with ``public_key`` where it is new."""
     return Chain.objects.get_or_create(
@@ -62,13 +72,19 @@ def chain(key: ChainKey, public_key: str) -> Chain:
 
 def append(frame: bytes, records: Sequence[Record]) -> None:
     """Append ``records``, which are just what ``frame`` holds, and move the tips of their chains."""
-    segment = Segment.objects.create(frame=frame).pk
+    append_all([(frame, records)])
+
+
+def append_all(parts: Sequence[tuple[bytes, Sequence[Record]]]) -> None:
+    """Append frames, each with the records of just what it holds, in order; the same few statements for any number of them."""
+    segments = Segment.objects.bulk_create([Segment(frame=frame) for frame, _ in parts])
     rows = [
-        (chain, changeset.head.seq, changeset.dot, changeset.prev, *changeset.head.clock, segment, state, reason)
+        (chain, changeset.head.seq, changeset.dot, changeset.prev, *changeset.head.clock, segment.pk, state, reason)
+        for segment, (_, records) in zip(segments, parts, strict=True)
         for changeset, chain, state, reason in records
     ]
     sql.insert(ENTRY, ("chain_id", "seq", "dot", "prev", "ms", "counter", "segment_id", "state", "reason"), rows)
-    _move_tips(records)
+    _move_tips([record for _, records in parts for record in records])
 
 
 def _move_tips(records: Sequence[Record]) -> None:

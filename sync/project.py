@@ -132,7 +132,8 @@ class _Projector:
         living = {key: slot for key, slot in slots.items() if self._lives(key, slot)}
         full = {key: slot for key, slot in living.items() if not slot.alive or not slot.projected}
         partial = {key: slot for key, slot in living.items() if key not in full and slot.changed}
-        self.prefetch({**full, **partial})
+        self.prefetch(full)
+        self.prefetch(partial, only_changed=not self.model.immutable)
         self.read_names({**full, **partial})
         moved = [key for key, slot in living.items() if slot.alive and (key in full or self.model.composition in slot.changed)]
         wholes = self._wholes([*dying, *moved])
@@ -153,15 +154,20 @@ class _Projector:
     def _has_rows(part: ModelSpec, whole: str) -> bool:
         return part.model._base_manager.filter(**{str(part.composition): whole}).exists()
 
-    def prefetch(self, slots: dict[RowKey, Slot]) -> None:
-        """Read what the heads of ``slots`` say, and what merging them is likely to take."""
+    def prefetch(self, slots: dict[RowKey, Slot], only_changed: bool = False) -> None:
+        """Read what the heads of ``slots`` say, or those of the fields that changed, and what merging them is likely to take."""
+        always = {reference for _, reference in self.model.claimers.values() if reference}
+        registers = [
+            (key, name, heads)
+            for key, slot in slots.items()
+            for touched in [always.union(name.split("/", 1)[0] for name in slot.changed) if only_changed else always]
+            for name, heads in slot.row.heads.items()
+            if not only_changed or name.split("/", 1)[0] in touched
+        ]
         # Of a register with very many heads one is shown, and the others stay where they are.
-        found = (heads for slot in slots.values() for heads in slot.row.heads.values())
+        found = (heads for _, _, heads in registers)
         self.values.prefetch({dot for heads in found for dot in (heads if len(heads) <= MANY else [self.values.shown(heads)])})
-        several = (
-            (key, name, heads) for key, slot in slots.items() for name, heads in slot.row.heads.items() if len(heads) > 1
-        )
-        merging.prefetch(self.values, self.model, several)
+        merging.prefetch(self.values, self.model, (each for each in registers if len(each[2]) > 1))
 
     def read_names(self, slots: dict[RowKey, Slot]) -> None:
         """Read what differs from what was claimed, of the rows themselves and of those whose names they repeat."""

@@ -205,12 +205,13 @@ class _Inbox:
 
     def _append(self, frames: Sequence[Frame], accepted: Mapping[bytes, log.Record]) -> None:
         """Append to the log, frame by frame; a frame of which everything is new is kept as it came."""
-        left = dict(accepted)
+        left, parts = dict(accepted), []
         for frame in frames:
             part = [left.pop(dot) for dot in dict.fromkeys(c.dot for c in frame.changesets) if dot in left]
             if part:
                 is_whole = frame.is_pure and len(part) == len(frame.changesets)
-                log.append(frame.raw if is_whole else log.pack(record.changeset for record in part), part)
+                parts.append((frame.raw if is_whole else log.pack(record.changeset for record in part), part))
+        log.append_all(parts)
 
     def _apply(self, accepted: Mapping[bytes, log.Record], is_trust: bool) -> None:
         failed: dict[bytes, str] = {}

@@ -29,7 +29,7 @@ def replay() -> dict[str, Any]:
         rows = [_row(key.model, key.token, reason) for key, reason in rebuild.retry_rows()]
         if any(item["result"] in ("applied", "shown") for item in [*changesets, *rows]) or released:
             transaction.on_commit(signals.announce)
-    waiting = Entry.objects.filter(state__gt=Entry.State.APPLIED)
+    waiting = log.waiting()
     return {
         "released": released,
         "applied": sum(item["result"] == "applied" for item in changesets),
@@ -50,7 +50,7 @@ def after_upgrade() -> None:
 
 def retry_crashed() -> None:
     """Try once more what was at hand when the process ended, in a transaction: somebody may just have killed it at that moment."""
-    crashed = Entry.objects.filter(state=Entry.State.QUARANTINED, reason=isolation.CRASHED)
+    crashed = log.waiting().filter(state=Entry.State.QUARANTINED, reason=isolation.CRASHED)
     positions = list(crashed.order_by("position").values_list("position", flat=True))
     if not positions:
         return
@@ -67,7 +67,7 @@ def _row(model: str, token: str, reason: str) -> Item:
 
 def _quarantined(is_faulty: bool) -> QuerySet[Entry]:
     faults = reduce(or_, (Q(reason__startswith=reason) for reason in admission.FAULTS))
-    found = Entry.objects.filter(state=Entry.State.QUARANTINED).order_by("position")
+    found = log.waiting().filter(state=Entry.State.QUARANTINED).order_by("position")
     return found.filter(faults) if is_faulty else found.exclude(faults)
 
 
@@ -101,7 +101,7 @@ def waiting(rows: int = LISTED) -> list[Item]:
     Of rows that are not shown the reasons of the first ``rows`` are looked for.
     """
     code = Substr("reason", 1, StrIndex(Concat("reason", Value(":")), Value(":")) - 1)
-    entries = Entry.objects.filter(state__gt=Entry.State.APPLIED).annotate(code=code).values("state", "code")
+    entries = log.waiting().annotate(code=code).values("state", "code")
     found = [
         _of_entries(group) for group in entries.annotate(count=Count("pk"), first=Min("position")).order_by("state", "code")
     ]

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import transaction
 
-from sync import admission, conf, keys, local, trusting
+from sync import admission, conf, keys, local, log, trusting
 from sync.core.errors import NeedsOperatorError, NotAllowedError
 from sync.core.policy import TRUST, Role
 from sync.core.trust import Closed, Open, TrustEntry
@@ -136,4 +136,4 @@ def revoke(name: str, start: int | None = None) -> dict[str, Any]:
         admission.readmit(trusting.refresh())
         _check_effect(name, None)
     chains = Chain.objects.filter(name=name)
-    return {"name": name, "quarantined": Entry.objects.filter(chain__in=chains, state=Entry.State.QUARANTINED).count()}
+    return {"name": name, "quarantined": log.waiting().filter(chain__in=chains, state=Entry.State.QUARANTINED).count()}

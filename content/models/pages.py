@@ -41,8 +41,6 @@ class Slugged(ReplicatedModel):
 class Section(Slugged):
     """A part of the site: ``/<slug>`` lists its pages."""
 
-    without_rowid = True
-
     description = models.TextField(blank=True)
     ordering = models.IntegerField(default=0)
 

@@ -93,11 +93,13 @@ def _filled(sections: Iterable[str]) -> set[str]:
 
 def _shows_sections(tokens: set[str]) -> bool:
     """Whether one of the sections ``tokens``, which changed, has public pages; they get their addresses anew."""
-    shown = {page for (page,) in sql.select_in(TABLE, ["page"], "section", sorted(tokens))}
-    waiting = (
-        publications().filter(section_id__in=list(tokens)[: sql.CHUNK]).values_list("page_id", flat=True) if tokens else ()
-    )
-    touched = shown | set(waiting)
+    every = sorted(tokens)
+    touched = {page for (page,) in sql.select_in(TABLE, ["page"], "section", every)}
+    # Few sections of very many are shown, as where a site is pulled whole: those of which there are no publications are left out.
+    named = {section for (section,) in sql.select_in(Publication._meta.db_table, ["section_id"], "section_id", every)}
+    for start in range(0, len(named), sql.CHUNK):
+        part = sorted(named)[start : start + sql.CHUNK]
+        touched.update(publications().filter(section_id__in=part).values_list("page_id", flat=True))
     _compare(touched)
     return bool(touched)
 

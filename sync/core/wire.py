@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from sync.core.changeset import MAX_VALUE_BYTES, Changeset, decode
+from sync.core.changeset import DOT_BYTES, MAX_VALUE_BYTES, Changeset, decode
 from sync.core.errors import IncompleteStreamError, MalformedError, TooLargeError
 
 if sys.version_info >= (3, 14):
@@ -145,6 +146,27 @@ def parse(raw: bytes, lines: bytes) -> Frame:
             raise MalformedError(f"a line begins with {kind!r}; C, V, H and E are known")
     changesets = [decode(head, signature, values) for head, signature, values in found]
     return Frame(raw, changesets, controls.get(b"H "), controls.get(b"E "), len(lines))
+
+
+def count(lines: bytes) -> int:
+    """Return how many changesets stand in the lines of a frame."""
+    return lines.startswith(b"C ") + lines.count(b"\nC ")
+
+
+def split(lines: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the dot and the lines of each changeset of a frame, without reading what they say."""
+    part: list[bytes] = []
+    for line in lines.split(b"\n")[:-1]:
+        if line.startswith(b"C ") and part:
+            yield _dot(part[0]), b"".join(part)
+            part = []
+        part += [line, b"\n"]
+    if part:
+        yield _dot(part[0]), b"".join(part)
+
+
+def _dot(line: bytes) -> bytes:
+    return hashlib.sha256(line.split(b" ", 2)[2]).digest()[:DOT_BYTES]
 
 
 def _signature(text: bytes) -> bytes:

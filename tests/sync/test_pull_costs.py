@@ -1,0 +1,156 @@
+"""What a pull costs: statements by the batch, memory by the batch, and nothing for what is there already."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from bench.origin import Origin, frames
+from bench.records import records
+from content.models import Section
+from sync import batches, exchange, receive, trust_admin, trusting
+from sync.core import signing, wire
+from sync.core.policy import Role
+from sync.models import Segment
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def origin() -> Callable[[str], Origin]:
+    """What makes an edge that is trusted here."""
+
+    def make(name: str) -> Origin:
+        made = Origin(name)
+        trust_admin.trust(name, Role.EDGE, "thames", f"http://{name.lower()}", made.public)
+        return made
+
+    return make
+
+
+@contextmanager
+def counted() -> Iterator[list[str]]:
+    """Yield the statements that run within."""
+    found: list[str] = []
+
+    def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        found.append(sql)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(note):
+        yield found
+
+
+@contextmanager
+def steps() -> Iterator[list[int]]:
+    """Yield a list to which each hundred steps of SQLite's machine within add one: a measure of what is read, without a clock."""
+    found = [0]
+
+    def note() -> int:
+        found[0] += 1
+        return 0
+
+    if connection.vendor == "sqlite":
+        connection.ensure_connection()
+        connection.connection.set_progress_handler(note, 100)
+    try:
+        yield found
+    finally:
+        if connection.vendor == "sqlite":
+            connection.connection.set_progress_handler(None, 0)
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    """Let what is received be one batch, whatever the clock says."""
+    monkeypatch.setattr(receive, "batches", lambda frames: iter([list(frames)]))
+
+
+def take(stream: list[bytes]) -> receive.Receipt:
+    return receive.receive(wire.frames(iter(stream)))
+
+
+def test_a_batch_of_500_changesets_costs_the_statements_of_one_of_50(origin, at_once):
+    """New rows, and changes of them; a changeset is a row of an executemany or a place in a list."""
+    found: dict[str, list[int]] = {}
+    for count in (50, 500):
+        edge = origin(f"EDGE{count}-LON")
+        for kind in ("insert", "update"):
+            stream = list(frames(getattr(edge, kind)(records(count, seed=count))))
+            with counted() as statements:
+                assert take(stream).applied == count
+            found.setdefault(kind, []).append(len(statements))
+    assert found["insert"][0] == found["insert"][1] and found["update"][0] == found["update"][1]
+    assert max(found["insert"] + found["update"]) < 60, found
+
+
+def test_one_signature_of_each_origin_is_verified_in_a_batch(origin, at_once, monkeypatch):
+    """It vouches for all that it follows."""
+    verified = []
+    real = signing.is_signed_by
+    monkeypatch.setattr(signing, "is_signed_by", lambda *args: verified.append(1) or real(*args))
+    parts = [list(frames(origin(f"EDGE0{n}-LON").insert(records(60, seed=n)), most=20)) for n in (1, 2, 3)]
+    assert take([frame for group in zip(*parts, strict=True) for frame in group]).applied == 180
+    assert len(verified) == 3
+
+
+def test_what_came_is_passed_on_byte_for_byte(origin):
+    """On the second hop a frame is the one of the first: nobody packs anew, or even decodes, what goes through."""
+    edge = origin("EDGE01-LON")
+    stream = list(frames(edge.insert(records(90)), most=30))
+    take(stream)
+    me = trusting.me()
+    sent = [frame.raw for frame in wire.frames(exchange.stream([], me, me))]
+    assert [raw for raw in sent if raw in stream] == stream
+    assert [bytes(raw) for raw in Segment.objects.order_by("pk").values_list("frame", flat=True)][-3:] == stream
+
+
+def test_of_a_frame_that_a_peer_has_in_part_only_the_rest_is_sent(origin):
+    """Its lines as they are, in a frame of their own."""
+    edge = origin("EDGE01-LON")
+    made = list(edge.insert(records(30)))
+    take(list(frames(made)))
+    me = trusting.me()
+    held = [exchange.TipAt(made[9].head.chain, made[9].head.seq, made[9].dot)]
+    sent = [c for frame in wire.frames(exchange.stream(held, me, me)) for c in frame.changesets if c.head.name == edge.name]
+    assert [(c.raw, c.signature, c.values) for c in sent] == [(c.raw, c.signature, c.values) for c in made[10:]]
+
+
+def test_memory_is_bounded_however_long_the_stream(origin, monkeypatch):
+    """Of both sides: 2,500 records take no more than 500 do, but for a little."""
+    monkeypatch.setattr(batches, "MOST", 200)
+    edge, peaks, me = origin("EDGE01-LON"), [], trusting.me()
+    take(list(frames(edge.insert(records(200)))))  # what is made once
+    for count in (500, 2_500):
+        stream = list(frames(edge.insert(records(count, seed=count))))
+        tracemalloc.start()
+        take(stream)
+        received = tracemalloc.get_traced_memory()[1]
+        tracemalloc.reset_peak()
+        assert sum(1 for _ in exchange.stream([], me, me)) > count // 200
+        peaks.append((received, tracemalloc.get_traced_memory()[1]))
+        tracemalloc.stop()
+    for few, many in zip(*peaks, strict=True):
+        assert many - few < 2_000_000, peaks
+
+
+def test_a_pull_costs_what_is_missing_and_not_what_is_there(origin, at_once):
+    """The same statements on both sides, and in SQLite the same steps, over 200 rows and over 3,000."""
+    edge, found, me = origin("EDGE01-LON"), [], trusting.me()
+    for there in (200, 3_000):
+        take(list(frames(edge.insert(records(there - Section.objects.count(), seed=there)))))
+        have = exchange.tips_between(me, me)
+        new = list(frames(edge.insert(records(20, seed=there + 1))))
+        with counted() as received, steps() as read:
+            assert take(new).applied == 20
+        with counted() as sent, steps() as sought:
+            assert sum(len(frame.changesets) for frame in wire.frames(exchange.stream(have, me, me))) == 20
+        found.append((len(received), len(sent), read[0], sought[0]))
+    few, many = found
+    assert few[:2] == many[:2], found
+    assert all(b <= a * 1.3 + 20 for a, b in zip(few[2:], many[2:], strict=True)), found
