@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable, Iterator
 
 from sync import claims, conf, isolation, local, log, trusting
 from sync.core import bounds
-from sync.core.changeset import ChainKey, Changeset
+from sync.core.changeset import ChainKey, Changeset, Op
 from sync.core.policy import ALL, TRUST, Party, may_write
 from sync.core.trust import IsBelow, Position, TrustList
 from sync.db import sql
 from sync.fold import rows_of
 from sync.models import Chain, Entry
 from sync.rebuild import CHUNK, refold, show_names
-from sync.registers import Batch, RowKey
+from sync.registers import Batch, RowKey, Slot
 from sync.registry import spec_of
 
 TOO_LARGE, WRONG_SCOPE, REVOKED, NOT_ALLOWED = "too_large", "wrong_scope", "origin_revoked", "not_allowed"
@@ -167,7 +167,7 @@ def is_anything_held() -> bool:
 
 
 def release_overwritten(dots: Iterable[bytes]) -> int:
-    """Let count what is held in the chains of ``dots``, where all that it wrote has been overwritten by what counts; return how many.
+    """Let count what is held in the chains of ``dots``, where what counts names all that it did; return how many.
 
     Such clocks can win nothing any more, and nobody's clock is moved by them. So ends what a clock that ran ahead has written,
     once its replica has repeated it under the right time.
@@ -192,11 +192,16 @@ def _release_overwritten(chain: int) -> int:
 
 
 def _is_overwritten(batch: Batch, changeset: Changeset) -> bool:
-    return all(
-        (slot := batch.slots.get(RowKey(op.model, op.token))) is not None and changeset.dot in slot.row.gone.get(write.key, ())
-        for op in changeset.head.ops
-        for write in op.writes
-    )
+    return all(_is_named(batch.slots.get(RowKey(op.model, op.token)), op, changeset.dot) for op in changeset.head.ops)
+
+
+def _is_named(slot: Slot | None, op: Op, dot: bytes) -> bool:
+    """Whether what counts names all that ``op`` of the changeset ``dot`` did to a row: each write; a deletion by another or an answer."""
+    if slot is None:
+        return False
+    if op.seen is not None:
+        return dot in slot.row.waiting() or any(dot in seen for seen in slot.row.deletes.values())
+    return all(dot in slot.row.gone.get(write.key, ()) for write in op.writes)
 
 
 def _release(held: Iterable[Entry]) -> tuple[int, list[Changeset]]:

@@ -103,13 +103,14 @@ class _Repetition:
     def _delete_again(self, scope: str, deletions: dict[RowKey, list[bytes]]) -> None:
         draft = Draft()
         for key, dots in deletions.items():
-            row = self.batch.slots[key].row
-            for dot in dots:
-                seen = set(row.deletes[dot])
+            if dots:
+                row = self.batch.slots[key].row
+                seen = set().union(*(row.deletes[dot] for dot in dots))
                 again = set().union(*(self.repeated.get((key, head), ()) for head in seen))
                 for name in row.heads:
                     seen |= self._overwritten(key, name, seen)
-                draft.ops.append(Op(key.model, key.token, [], draft.index(sorted(seen | again))))
+                # They are named too: so it is seen that they were repeated, and need not be held any more.
+                draft.ops.append(Op(key.model, key.token, [], draft.index(sorted(seen | again | set(dots)))))
         if draft.ops:
             self._make(scope, draft)
 

@@ -163,8 +163,8 @@ def test_only_a_signed_time_is_heard():
 
 
 def write_in_the_future(wall) -> None:
-    """Write something, go to 2099, write more: edits, a set, a map, a new row, a deletion, one that is taken back."""
-    kept, gone, back = (Section.objects.create(title=name) for name in ("Kept", "Gone", "Back"))
+    """Write something, go to 2099, write more: edits, a set, a map, a new row, deletions, one that is taken back."""
+    kept, gone, back, only = (Section.objects.create(title=name) for name in ("Kept", "Gone", "Back", "Only deleted"))
     with transaction.atomic():
         token = back.pk
         page = Page.objects.create(title="Page", section=kept, tags=["old", "both"])
@@ -183,6 +183,7 @@ def write_in_the_future(wall) -> None:
     back.delete()
     Section.objects.create(token=token, title="Back again")
     Section.objects.create(title="Made in 2099")
+    only.delete()
     wall.ms -= YEARS
 
 
@@ -216,7 +217,7 @@ def test_it_repeats_what_was_ahead_and_nothing_else(wall):
     repeated = [c for _, c in log.scan()][before:]
     said = [{w.value for op in c.head.ops for w in op.writes if w.field == "title"} for c in repeated]
     assert said == [{"Later in 2099", "Back again", "Made in 2099"}, {"Gone in 2099"}, set()]
-    assert [len(op.seen or ()) > 0 for op in repeated[2].head.ops] == [True]
+    assert [len(op.seen or ()) > 0 for op in repeated[2].head.ops] == [True, True]
     assert {c.head.author for c in repeated} == {"clock"}
 
 
@@ -314,6 +315,58 @@ def test_only_what_can_win_nothing_more_is_let_count(wall, over):
     assert Entry.objects.filter(state=Entry.State.HELD).exists() is not over
     assert local.state().clock_ms <= wall.ms + DRIFT
     assert_rows_follow_from_log()
+
+
+def deletion(seen: tuple[int, ...]) -> Op:
+    """A deletion of the one section, of which these references were seen."""
+    return Op("content.section", TOKEN, [], list(seen))
+
+
+def test_a_deletion_from_the_future_is_held_until_it_is_repeated(wall):
+    """The row stays, and nobody's clock is moved; its repetition names it, and then it is held by nobody."""
+    edge = Origin("EDGE01-LON").trust_here()
+    made = edge.make(title(TOKEN, "There"), ms=wall.ms)
+    gone = edge.make(deletion((0,)), refs=[made.dot], ms=wall.ms + YEARS)
+    assert arrive(made, gone).held == 1
+    assert Section.objects.filter(pk=TOKEN).exists()
+    renewed = Origin("EDGE01-LON", incarnation="00000000000000ab", key=edge.key)
+    arrive(renewed.make(deletion((0, 1)), refs=[made.dot, gone.dot], ms=wall.ms))
+    assert not Section.objects.filter(pk=TOKEN).exists()
+    assert not Entry.objects.filter(state=Entry.State.HELD).exists()
+    assert local.state().clock_ms <= wall.ms + DRIFT
+    assert_rows_follow_from_log()
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_deletion_that_somebody_else_made_too_is_held_all_the_same(wall, named):
+    """A write that answers it lets it count; another deletion of the row says nothing of it."""
+    edge, other = Origin("EDGE01-LON").trust_here(), Origin("EDGE02-LON").trust_here()
+    made = edge.make(title(TOKEN, "There"), ms=wall.ms)
+    arrive(made, edge.make(deletion((0,)), refs=[made.dot], ms=wall.ms + YEARS))
+    if named:
+        arrive(other.make(title(TOKEN, "Kept", (0, 1)), refs=[made.dot, edge.made[1].dot], ms=wall.ms))
+        assert Section.objects.get(pk=TOKEN).title == "Kept"
+    else:
+        arrive(other.make(deletion((0,)), refs=[made.dot], ms=wall.ms))
+    assert Entry.objects.filter(state=Entry.State.HELD).exists() is not named
+    assert_rows_follow_from_log()
+
+
+def test_several_deletions_of_one_row_are_repeated_as_one(wall):
+    """Which has seen what any of them had seen, and names them all; or some would be held for 73 years."""
+    page = Page.objects.create(title="Page", section=Section.objects.create(title="News"))
+    edge, token = Origin("EDGE01-LON").trust_here(), page.pk
+    wall.ms += YEARS
+    page.delete()
+    arrive(edge.make(Op("content.page", token, [Write("summary", None, "Unseen", [])]), ms=wall.ms - YEARS))
+    Page.objects.get(pk=token).delete()
+    wall.ms -= YEARS
+    mend()
+    row = Row.decode(bytes(Register.objects.get(token=token, model="content.page").state))
+    ahead = {bytes(dot) for dot in Entry.objects.filter(ms__gt=wall.ms + DRIFT).values_list("dot", flat=True)}
+    again = [seen for dot, seen in row.deletes.items() if dot not in ahead]
+    assert len(again) == 1 and len(ahead) == 2 and ahead <= again[0]
+    assert not row.own
 
 
 def test_what_follows_one_that_is_held_is_held(wall):
