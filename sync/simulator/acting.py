@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from sync.simulator import conversations, membership, mishaps, people
+from sync.simulator import conversations, membership, mishaps, people, scenes
 from sync.simulator.edits import ACTS, acts
 from sync.simulator.replica import Replica
 from sync.simulator.script import Step
@@ -16,6 +16,7 @@ STEPS: dict[str, Callable[[World, Replica, Step], None]] = {
     **conversations.STEPS,
     **mishaps.STEPS,
     **membership.STEPS,
+    **scenes.STEPS,
 }
 
 

@@ -53,6 +53,8 @@ def report(world: World, replica: Replica, step: Step, result: Any, had_fault: b
     world.tally["exchanges"] += 1
     if code in STRANGERS and world.ledger.judged:
         return
+    if code == "replica_unknown" and world.tally["newcomers"]:
+        return  # he was not heard of there yet
     if code not in ("ok", "peer_unavailable") and not had_fault:
         raise WrongError(f"{replica.label} with {result.name}: {result.error}")
 

@@ -3,70 +3,22 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
 from random import Random
 from typing import Any
 
 from django.apps import apps
-from django.db import transaction
-from django.db.models import ProtectedError
 from django.utils.module_loading import module_has_submodule
 
 from sync import conf, registry
-from sync.core.register import Row
-from sync.models import Register
 from sync.registers import RowKey
 from sync.registry import FieldSpec, ModelSpec, all_specs, spec_of
-from sync.simulator import samples
+from sync.simulator import parts, samples, tabs
+from sync.simulator.deeds import Deed, Intent, heads_of
 
-Heads = dict[str, frozenset[bytes]]
 HOT = 5  # rows of a model among which people choose
-
-
-@dataclass
-class Intent:
-    """One field of one row that somebody wants to have a value.
-
-    ``saw``: the value before his eyes; ``heads``: the writes that were there when he looked, by key of the row; ``is_statement``:
-    he meant the row as it is, not as he saw it. ``was`` is what stood in the row when he saved.
-    """
-
-    row: RowKey
-    name: str
-    saw: Any
-    was: Any
-    wants: Any
-    heads: Heads
-    is_statement: bool = False
-
-
-@dataclass
-class Deed:
-    """What somebody did in one transaction. ``made`` and ``deleted`` are rows; ``what`` says it in words."""
-
-    what: list[str] = field(default_factory=list)
-    intents: list[Intent] = field(default_factory=list)
-    made: list[RowKey] = field(default_factory=list)
-    deleted: list[RowKey] = field(default_factory=list)
-
-
-@dataclass
-class Tab:
-    """A row that somebody has open: its instance as loaded, or a form with the values that it showed."""
-
-    number: int
-    instance: Any
-    heads: Heads
-    is_form: bool
-
-
-def heads_of(row: RowKey) -> Heads:
-    """Return the heads of a row here, by key."""
-    state = Register.objects.filter(key=row.stored).values_list("state", flat=True).first()
-    return {key: frozenset(dots) for key, dots in Row.decode(bytes(state)).heads.items()} if state is not None else {}
 
 
 class Editor:
@@ -143,12 +95,16 @@ class Editor:
             return None
         return self.random.choice(targets)
 
-    def change(self, instance: Any) -> list[str]:
-        """Change one or two fields of ``instance``; return their names."""
+    def changeable(self, spec: ModelSpec) -> list[str]:
+        """The fields that people change."""
+        return [name for name, item in spec.fields.items() if self._may_change(spec, name, item)]
+
+    def change(self, instance: Any, names: Sequence[str] = ()) -> list[str]:
+        """Change the fields ``names`` of ``instance``, or one or two; return their names."""
         spec = spec_of(type(instance)._meta.label_lower)
         assert spec is not None
-        names = [n for n, f in spec.fields.items() if self._may_change(spec, n, f)]
-        chosen = self.random.sample(names, min(len(names), self.random.choice((1, 1, 2))))
+        free = self.changeable(spec)
+        chosen = list(names) or self.random.sample(free, min(len(free), self.random.choice((1, 1, 2))))
         for name in chosen:
             item = spec.fields[name]
             if item.field.is_relation:
@@ -164,51 +120,11 @@ class Editor:
         is_free = item.policy != "claim" and name not in spec.blobs and not is_automatic
         return is_free and not _decides_scope(spec, item)
 
-    def open(self, number: int) -> Tab | None:
-        """Open a row, to be saved later."""
-        instance = self.pick()
-        if instance is None:
-            return None
-        row = RowKey(type(instance)._meta.label_lower, instance.pk)
-        return Tab(number, instance, heads_of(row), self.random.random() < 0.5)
-
     def save(self) -> None:
         """Load a row, change it, save it."""
-        tab = self.open(0)
+        tab = tabs.open_row(self, 0)
         if tab is not None:
-            self.submit(tab)
-
-    def submit(self, tab: Tab) -> None:
-        """Change what stands in ``tab``, and save that."""
-        shown = tab.instance
-        spec = spec_of(type(shown)._meta.label_lower)
-        if spec is None:
-            return
-        present = spec.model._base_manager.filter(pk=shown.pk).first()
-        if present is None:
-            self.deed.what.append(f"finds {shown.pk} gone")
-            return
-        base = {name: copy.deepcopy(shown.__dict__.get(name)) for name in spec.fields}
-        changed = self.change(shown)
-        target = self._through_form(shown, present, base) if tab.is_form else shown
-        for name in changed:
-            self._intend(spec, spec.fields[name], target, base[name], present, tab)
-        target.save()
-        self.deed.what.append(f"saves {spec.label} {shown.pk} {','.join(changed)}{' by a form' if tab.is_form else ''}")
-
-    def _through_form(self, shown: Any, present: Any, base: dict[str, Any]) -> Any:
-        """As a form does: only what was changed in it is written, and what it showed is said to have been seen."""
-        for name, saw in base.items():
-            if shown.__dict__.get(name) != saw:
-                present.see(name, saw)
-                setattr(present, name, copy.deepcopy(getattr(shown, name)))
-        return present
-
-    def _intend(self, spec: ModelSpec, item: Any, target: Any, saw: Any, present: Any, tab: Tab) -> None:
-        row = RowKey(spec.label, target.pk)
-        was = spec.model._base_manager.filter(pk=target.pk).values_list(item.name, flat=True).first()
-        wants = copy.deepcopy(getattr(target, item.name))
-        self.deed.intents.append(Intent(row, item.name, item.to_json(saw), item.to_json(was), item.to_json(wants), tab.heads))
+            tabs.submit(self, tab)
 
     def update(self) -> None:
         """Set a field of some rows by one statement."""
@@ -231,17 +147,9 @@ class Editor:
 
     def delete(self) -> None:
         """Delete a row with what is part of it, where nothing protects it."""
-        instance = self.pick(is_editable=True)
-        if instance is None:
-            return
-        try:
-            with transaction.atomic():
-                _, found = instance.delete()
-        except ProtectedError:
-            self.deed.what.append(f"may not delete {instance.pk}")
-            return
-        self.deed.deleted.append(RowKey(type(instance)._meta.label_lower, instance.pk))
-        self.deed.what.append(f"deletes {type(instance)._meta.label_lower} {instance.pk}: {sum(found.values())} rows")
+        instance = self.pick()
+        if instance is not None:
+            parts.delete(self, instance)
 
     def several(self) -> None:
         """Do some things in one transaction."""

@@ -16,7 +16,7 @@ from sync.models import Register
 from sync.receive import receive
 from sync.registers import RowKey
 from sync.registry import spec_of
-from sync.simulator.edits import heads_of
+from sync.simulator.deeds import heads_of
 from sync.simulator.replica import Replica, private_key
 from sync.simulator.script import Step
 from sync.simulator.world import World, everything

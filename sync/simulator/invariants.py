@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.db import transaction
 
 from sync import registers, trusting
+from sync.conflicts import Conflict
 from sync.core.changeset import Changeset
 from sync.core.policy import ALL, TRUST, Role, is_entitled
 from sync.core.register import Row
@@ -19,6 +20,7 @@ from sync.models import Claim, Digest, Entry, Register, Segment
 from sync.rebuild import rebuild
 from sync.registers import RowKey
 from sync.registry import all_specs, spec_of
+from sync.simulator.contradictions import all_ask_the_same, what_was_typed_is_in_sight
 from sync.simulator.ledger import Place, Said, WrongError
 from sync.simulator.replica import Replica, private_key
 from sync.simulator.world import World, everything
@@ -36,6 +38,7 @@ class Look:
     digests: dict[str, bytes]
     rows: dict[str, dict[str, tuple[Any, ...]]]
     heads: dict[Place, Dots] = field(default_factory=dict)
+    conflicts: dict[tuple[str, str, str | None], Conflict] = field(default_factory=dict)  # by model, token, key
 
     def state(self) -> tuple[Any, ...]:
         """What a rebuild from the log must give again."""
@@ -260,7 +263,7 @@ def nobody_holds_what_is_not_his(world: World, here: Look) -> Iterator[str]:
 def roles_are_those_given(world: World, here: Look) -> Iterator[str]:
     """Nobody has another role than a master gave him."""
     for item in trusting.listing():
-        given = [place for place in world.script.places if place.name == item["name"]]
+        given = [other.place for other in world.replicas.values() if other.name == item["name"]]
         if given and item["role"] != given[0].role.value:
             yield f"{item['name']} is {item['role']} now, and was {given[0].role.value}"
 
@@ -287,7 +290,7 @@ def _is_name(value: Any) -> bool:
 
 
 def equal_logs_give_equal_state(world: World, looks: list[Look]) -> Iterator[str]:
-    """Replicas that hold the same changesets of a scope have the same digest of it and the same rows."""
+    """Replicas that hold the same changesets of a scope have the same digest of it, rows and conflicts."""
     for one in looks:
         for other in looks:
             if one.replica.label >= other.replica.label or one.replica.is_revoked or other.replica.is_revoked:
@@ -301,6 +304,7 @@ def equal_logs_give_equal_state(world: World, looks: list[Look]) -> Iterator[str
                 mine, theirs = _rows_of(one, label, scopes), _rows_of(other, label, scopes)
                 if mine != theirs:
                     yield f"{one.replica.label} and {other.replica.label} differ in {label}: {_differences(mine, theirs)}"
+            yield from all_ask_the_same(world, one, other, scopes)
 
 
 def _scopes(one: Look, other: Look) -> set[str]:
@@ -361,5 +365,6 @@ EACH: tuple[Check, ...] = (
     nobody_holds_what_is_not_his,
     roles_are_those_given,
     names_follow_from_claims,
+    what_was_typed_is_in_sight,
 )
 TOGETHER: tuple[Callable[[World, list[Look]], Iterator[str]], ...] = (equal_logs_give_equal_state,)

@@ -14,7 +14,7 @@ from django.core.exceptions import ValidationError
 from sync.core.changeset import Changeset
 from sync.registers import RowKey
 from sync.registry import FieldSpec, spec_of
-from sync.simulator.edits import Deed, Intent
+from sync.simulator.deeds import NONE, Deed, Intent, Tab
 
 
 class Said(NamedTuple):
@@ -71,16 +71,25 @@ class Ledger:
     def check(self, deed: Deed, made: Iterable[Changeset]) -> None:
         """Raise WrongError unless ``made`` says all that was done, over just what its author had seen."""
         new: dict[Place, Said] = {}
+        made = list(made)
         for changeset in made:
             new.update(self.writes[changeset.dot])
             self._check_clock(changeset)
         self._check_news(deed, new)
+        for row, (tab, standing) in deed.dropped.items():
+            self._check_dropped(row, tab, standing, made)
         for intents in _by_field(deed.intents):
             spec = spec_of(intents[0].row.model)
             if spec is None or intents[0].name not in spec.fields:
                 continue
             for key, wants, saw in _expected(spec.fields[intents[0].name], intents[0], intents[-1]):
                 place = (intents[0].row, key)
+                if intents[0].tab and intents[0].tab.overtaken(key):
+                    if place in new:
+                        raise WrongError(
+                            f"{place[0].token} {key}: a save that came late was written over a later one of the same form"
+                        )
+                    continue
                 if place not in new:
                     raise WrongError(f"{place[0].token} {key}: {wants!r} was acknowledged and not written")
                 if new[place].value != wants:
@@ -112,14 +121,41 @@ class Ledger:
             return
         if field.policy == "latest" or (field.policy == "set" and said.value):
             return  # who comes last says how it is; an addition overwrites whatever is known
-        for dot in said.over - self.ancestors(place, heads):
-            if self._shown(dot, place, field) != saw:
+        if intent.tab is not None:
+            self._check_carried(place, said, intent, intent.tab, saw, field)
+        for dot in said.over - self.ancestors(place, heads | (intent.tab.own if intent.tab else NONE)):
+            if intent.tab or self._shown(dot, place, field) != saw:
                 raise WrongError(f"{place[0].token} {place[1]}: {dot.hex()[:8]} was overwritten and never seen by the author")
         values = {repr(self._shown(dot, place, field)) for dot in heads}
         for dot in said.over & heads:
             is_text = field.is_text(place[1].partition("/")[2] or None)  # what is merged shows all
             if len(values) > 1 and not is_text and self._shown(dot, place, field) != saw:
                 raise WrongError(f"{place[0].token} {place[1]}: a sibling was overwritten that was not shown")
+
+    def _check_carried(self, place: Place, said: Said, intent: Intent, tab: Tab, saw: Any, field: FieldSpec) -> None:
+        """What a form had shown and what it wrote before is overwritten by it, where that stands still: no conflict with oneself."""
+        standing = intent.standing.get(place[1], NONE)
+        known = {dot for dot in intent.heads.get(place[1], NONE) if self._shown(dot, place, field) == saw}
+        left = standing & (known | (tab.own if tab.remembers else NONE)) - said.over
+        if left:
+            raise WrongError(
+                f"{place[0].token} {place[1]}: {min(left).hex()[:8]} was shown to this form, or made by it, and was not overwritten"
+            )
+
+    def _check_dropped(self, row: RowKey, tab: Tab, standing: frozenset[bytes], made: Iterable[Changeset]) -> None:
+        """A form deletes what it has shown or made, and nothing else."""
+        seen: set[bytes] = set()
+        for changeset in made:
+            refs = changeset.refs()
+            for op in changeset.head.ops:
+                if op.seen is not None and RowKey(op.model, op.token) == row:
+                    seen.update(refs[index] for index in op.seen)
+        shown = {dot for heads in tab.heads.values() for dot in heads}
+        sure = {dot for heads in tab.heads.values() if len(heads) == 1 for dot in heads}
+        if seen - shown - tab.own:
+            raise WrongError(f"{row.token}: a form deleted {min(seen - shown - tab.own).hex()[:8]}, which it had not shown")
+        if standing & sure - seen:
+            raise WrongError(f"{row.token}: a form had shown {min(standing & sure - seen).hex()[:8]}, and did not delete it")
 
     def _shown(self, dot: bytes, place: Place, field: FieldSpec) -> Any:
         """Return what a row shows of a write: a thief may have written the number 1 where the text 1 is shown."""

@@ -14,7 +14,7 @@ from sync.simulator.edits import ACTS, acts
 from sync.simulator.healing import heal
 from sync.simulator.invariants import verify
 from sync.simulator.ledger import WrongError
-from sync.simulator.script import Script, Step, generate
+from sync.simulator.script import CASTS, Script, Step, generate
 from sync.simulator.world import World
 
 
@@ -60,6 +60,12 @@ def run(script: Script, stores: Any) -> Outcome:
         kind = type(failure).__name__
         error = str(failure) if isinstance(failure, WrongError) else "".join(traceback.format_exception(failure))
     return Outcome(script, world.trace, world.tally, error, kind)
+
+
+def found_sites(stores: Any) -> None:
+    """Bring up the site of every cast once, so that a mistake that is planted later is in runs, and in no site that others copy."""
+    for cast in range(len(CASTS)):
+        run(Script(0, cast, ()), stores)
 
 
 def shrink(script: Script, fails: Callable[[Script], bool], budget: int = 400) -> Script:

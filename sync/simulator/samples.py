@@ -98,11 +98,12 @@ def order(specs: list[ModelSpec]) -> list[ModelSpec]:
     done: list[ModelSpec] = []
     waiting = list(specs)
     while waiting:
-        ready = [s for s in waiting if _required(s) & labels <= {spec.label for spec in done} | {s.label}] or waiting[:1]
+        ready = [s for s in waiting if required(s) & labels <= {spec.label for spec in done} | {s.label}] or waiting[:1]
         done += ready
         waiting = [spec for spec in waiting if spec not in ready]
     return done
 
 
-def _required(spec: ModelSpec) -> set[str]:
+def required(spec: ModelSpec) -> set[str]:
+    """Return the labels of the models of which a row of ``spec`` must refer to a row."""
     return {target for f in spec.fields.values() if not f.field.null and (target := target_of(f))}

@@ -29,7 +29,7 @@ EDITS = {"create": 4, "save": 9, "update": 3, "delete": 2, "several": 2}
 APP_ACT = 2  # the weight of each act that an app brings
 # What a run may have beside edits and exchanges: the kinds of steps, each with its weight.
 FEATURES: dict[str, dict[str, int]] = {
-    "stale": {"open": 8, "submit": 8},
+    "stale": {"open": 6, "submit": 10, "two_tabs": 3},
     "network": {"faulty": 8, "again": 2},
     "partitions": {"part": 2, "join": 1},
     "clocks": {"clock": 3},
@@ -41,6 +41,8 @@ FEATURES: dict[str, dict[str, int]] = {
     "trust": {"revoke": 1, "rekey": 1},
     "thieves": {"steal": 3},
     "compaction": {"compact": 3},
+    "parts": {"dispute": 3, "sever": 4},
+    "newcomers": {"arrive": 1, "compact": 2},
 }
 FAULTS = ("lost", "unanswered", "cut", "doubled", "shuffled", "altered", "stripped", "dropped")
 

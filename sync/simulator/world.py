@@ -19,7 +19,7 @@ from sync.core.policy import Verb
 from sync.models import Entry
 from sync.simulator import schema
 from sync.simulator.chance import Chance
-from sync.simulator.edits import Tab
+from sync.simulator.deeds import Tab
 from sync.simulator.ledger import Ledger, WrongError
 from sync.simulator.network import Line, Network
 from sync.simulator.replica import Replica
@@ -144,14 +144,21 @@ class World:
         self.applied[replica.label] = set(stamps)
 
     def _is_overwritten(self, dot: bytes, counting: Iterable[bytes]) -> bool:
-        """Whether what counts has overwritten all that ``dot`` wrote: its clock can win nothing then, as that of a mere deletion cannot."""
-        left = {(op.token, write.key) for op in self.ledger.changesets[dot].head.ops for write in op.writes}
+        """Whether what counts has overwritten all that ``dot`` wrote, and answered or repeated its deletions: it can win nothing then."""
+        ops = self.ledger.changesets[dot].head.ops
+        left = {
+            (op.token, key)
+            for op in ops
+            for key in [None if op.seen is not None else "", *(w.key for w in op.writes)]
+            if key != ""
+        }
         for later in (self.ledger.changesets[each] for each in counting):
             refs = later.refs()
             if dot in refs:
-                left -= {
-                    (op.token, w.key) for op in later.head.ops for w in op.writes if dot in {refs[index] for index in w.over}
-                }
+                for op in later.head.ops:
+                    named = {w.key for w in op.writes if dot in {refs[index] for index in w.over}}
+                    is_seen = dot in {refs[index] for index in op.seen or ()}
+                    left -= {(op.token, key) for key in named | ({None} if named or is_seen else set())}
         return not left
 
     def _learn(self, replica: Replica, dots: set[bytes]) -> None:

@@ -22,6 +22,8 @@ from sync import (
     isolation,
     local,
     log,
+    merging,
+    missing,
     pending,
     project,
     rebuild,
@@ -40,6 +42,7 @@ from sync.db import sql
 from sync.models import Chain, Entry, Register
 from sync.receive import _Inbox
 from sync.registry import spec_of
+from sync.sight import Sight
 
 Patches = list[tuple[Any, str, Any]]  # target, attribute, what stands there instead
 
@@ -607,6 +610,95 @@ def off_by_one() -> Patches:
 )
 def cut_streams_are_whole() -> Patches:
     return [(conversation.Stream, "check", lambda self: None)]
+
+
+# --- forms, parts, merges, newcomers
+
+
+@bug(
+    "The versions that a form carries are not looked at: what it has seen is guessed from the values that it showed.",
+    "tests/content/test_editor_versions.py::test_a_value_that_returned_is_not_what_the_form_was_loaded_with",
+)
+def versions_are_not_looked_at() -> Patches:
+    return [(Sight, "over", lambda self, row, key, slot: None)]
+
+
+@bug(
+    "What a form has written before counts as somebody else's: two clicks on save are a conflict with oneself.",
+    "tests/content/test_editor_versions.py::test_back_and_save_again_is_no_conflict_with_oneself",
+)
+def own_saves_are_not_known() -> Patches:
+    return [(Sight, "remember", lambda self, made: None)]
+
+
+@bug(
+    "Of two saves of one form the one that arrives last wins, though it was sent first.",
+    "tests/content/test_editor_versions.py::test_of_two_saves_in_flight_the_later_one_wins_whichever_arrives_first",
+)
+def saves_count_as_they_come() -> Patches:
+    return [(Sight, "without_overtaken", lambda self, row, change: change)]
+
+
+@bug(
+    "A form deletes its row with all that was written to it since.",
+    "tests/content/test_editor_versions.py::test_a_block_that_was_edited_elsewhere_is_not_deleted_by_an_old_form",
+)
+def forms_delete_the_unseen() -> Patches:
+    return [(Sight, "deletion", lambda self, row, slot: None)]
+
+
+@bug(
+    "A page is not looked at again when the block is deleted or moved away, here, by which alone it lived.",
+    "tests/sync/test_conflicts.py::test_a_page_that_lives_by_a_block_alone_goes_with_it",
+)
+def wholes_outlive_their_last_part() -> Patches:
+    return [(commit, "_wholes_left", lambda rows: set())]
+
+
+@bug(
+    "Of texts that merge just one is shown, and nobody is asked.",
+    "tests/sync/test_merging.py::test_two_texts_of_one_base_are_shown_merged_and_are_no_conflict",
+)
+def a_merge_is_one_of_its_sides() -> Patches:
+    real = merging.merge
+
+    def merge(texts: Any, base: str, is_markup: bool, *rest: Any) -> str | None:
+        return None if real(texts, base, is_markup, *rest) is None else max(texts)
+
+    return [(merging, "merge", merge)]
+
+
+@bug(
+    "What is shown of texts that merge hangs on which of them came first.",
+    "tests/sync/test_merging.py::test_any_order_of_arrival_shows_the_same_and_no_head_is_out_of_sight",
+)
+def merges_go_by_arrival() -> Patches:
+    real = merging.merged
+
+    def merged(values: Any, row: Any, field: Any, element: Any, heads: Any) -> str | None:
+        text = real(values, row, field, element, heads)
+        if text is None:
+            return None
+        first = Entry.objects.filter(dot__in=list(heads)).order_by("position").first()
+        return merging.said(values, row, merging.key_of(field, element), bytes(first.dot)) if first else text
+
+    return [(merging, "merged", merged)]
+
+
+@bug(
+    "Rows with several versions are not marked: nobody is asked which one is right.",
+    "tests/sync/test_conflicts.py::test_a_conflict_tells_who_where_when_and_what",
+)
+def conflicts_are_not_marked() -> Patches:
+    return [(register.Row, "siblings", lambda self: iter(()))]
+
+
+@bug(
+    "Values that came without their heads, from a replica that had dropped them, are not asked for.",
+    "tests/sync/test_compact.py::test_what_was_overwritten_before_its_value_came_is_wanted_no_more",
+)
+def absent_values_are_not_wanted() -> Patches:
+    return [(missing, "note_unshown", lambda batch, values: None), (missing, "note_incomplete", lambda changesets: None)]
 
 
 # --- releases

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from sync.simulator.runs import found_sites
 from sync.simulator.stores import SqliteStores
 
 
@@ -11,4 +12,5 @@ from sync.simulator.stores import SqliteStores
 def stores(django_db_blocker) -> Iterator[SqliteStores]:
     """In memory, apart from the database of the tests."""
     with django_db_blocker.unblock(), SqliteStores() as found:
+        found_sites(found)
         yield found

@@ -24,11 +24,13 @@ def main(names: list[str]) -> int:
 
     django.setup()
     logging.disable(logging.CRITICAL)
+    from sync.simulator.runs import found_sites
     from sync.simulator.stores import SqliteStores
     from tests.simulator.bugs import BUGS
 
     missed = 0
     with SqliteStores() as stores:
+        found_sites(stores)
         for name in names or BUGS:
             seed, error = hunt(BUGS[name], stores)
             missed += not seed

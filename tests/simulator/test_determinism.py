@@ -38,6 +38,13 @@ def test_the_same_seed_gives_the_same_trace_in_another_process(stores):
     assert done.stdout.strip() == here, done.stderr[-2000:]
 
 
+def test_a_run_leaves_nothing_in_the_folder_that_it_is_started_in(stores, tmp_path, monkeypatch):
+    """Its databases are in memory, and what belongs to its replicas is gone with it."""
+    monkeypatch.chdir(tmp_path)
+    run(generate(1), stores)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_another_seed_gives_another_trace(stores):
     """Or all of this would be one run."""
     assert run(generate(1), stores).trace != run(generate(2), stores).trace

@@ -22,16 +22,20 @@ PATIENCE = 10.0  # seconds; who has waited so long goes on to SQLite's own lock,
 
 
 class Turnstile:
-    """One writer's way to his turn. The two files stand beside ``database``; all who write it share them."""
+    """One writer's way to his turn. The two files stand beside ``database``; all who write it share them.
+
+    A database in memory has no place, and nobody else who writes it; so there everybody has the turn.
+    """
 
     def __init__(self, database: Path) -> None:
+        self.is_alone = str(database).startswith((":memory:", "file:"))
         self.files = (database.with_name(f"{database.name}-next"), database.with_name(f"{database.name}-turn"))
         self._held: tuple[int, int] | None = None
         self.has_turn = False
 
     def enter(self) -> None:
         """Wait for the turn, at most ``PATIENCE``. Once it is had, nothing is done."""
-        if self.has_turn or not self._open():
+        if self.has_turn or self.is_alone or not self._open():
             return
         assert self._held is not None
         first, second = self._held
