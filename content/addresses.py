@@ -18,7 +18,7 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """There was a page here, and it was taken down."""
+    """There was a page or a section here, and it was taken down."""
 
 
 Found = Publication | Section | Moved | Gone | None
@@ -68,4 +68,4 @@ def _former(parts: list[str]) -> Moved | Gone | None:
     if owner is None or model == "content.page":
         return page_address(owner) if owner else None
     section = Section.objects.filter(token=owner).first()
-    return Moved(section.get_absolute_url()) if section else None
+    return Moved(section.get_absolute_url()) if section else Gone()

@@ -126,6 +126,8 @@ def _spend(nonce: str, seconds: int, only_reads: bool) -> None:
     Where it cannot be stored, as on a full disk, a request that ``only_reads`` is answered: see docs/decisions/0023.
     """
     now = timezone.now()
+    if unwritten.holds(nonce):
+        raise _replayed()
     try:
         with transaction.atomic():
             Nonce.objects.create(nonce=nonce, expires=now + timedelta(seconds=seconds))
@@ -150,6 +152,10 @@ class Unwritten:
 
     def __init__(self, room: int = 100_000) -> None:
         self.room, self.expires, self.lock = room, dict[str, float](), Lock()
+
+    def holds(self, nonce: str) -> bool:
+        """Say whether a nonce was spent here, also after there is room on the disk again."""
+        return nonce in self.expires
 
     def spend(self, nonce: str, expires: float) -> bool:
         """Keep a nonce; say whether it is new. With no room left nothing is."""

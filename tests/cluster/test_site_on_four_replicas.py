@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.acts import SAMPLE, Rows, differences, look, look_at, media, pull
+from tests.cluster.acts import SAMPLE, Rows, differences, look, look_at, media, orm, pull
 from tests.cluster.harness import Cluster, Replica, each
 from tests.servers import PostgreSQL
 
@@ -114,6 +114,48 @@ def test_vacuum_changes_nothing(site: list[Replica]) -> None:
     assert differences(after.rows, before.rows) == []
     assert [read(edge, path) for path in paths] == pages
     assert all(peer["received"] == 0 for peer in pull(edge).values())
+
+
+CLAIM = """
+from django.db import transaction
+from content.models import Block, Page, Section
+from content.publishing import publish
+with transaction.atomic():
+    section = Section.objects.create(title=river)
+    page = Page.objects.create(title="Spring tide", section=section, token=token)
+    Block.objects.create(parent=page, type="richtext", data={"html": f"<p>High water on the {river}.</p>"}, ordering="V")
+    publish(page)
+answer = [page.slug, page.get_absolute_url()]
+"""
+
+
+def test_two_edges_that_claim_one_slug_while_apart_have_a_page_each_everywhere(site: list[Replica]) -> None:
+    """The tags are equal. Both pages live, every replica agrees that the first one keeps the slug, and the link of either arrives."""
+    master, node, *edges = site
+    rivers = ("Thames", "Severn")
+    made = [
+        orm(edge, CLAIM, river=river, token=f"{edge.name}-43AX-7K2M9QX1-241126101500")
+        for edge, river in zip(edges, rivers, strict=True)
+    ]
+    assert [slug for slug, _ in made] == ["spring-tide-43ax"] * 2
+    links = [link for _, link in made]
+    pull(master)
+    each([node, *edges], lambda replica: pull(replica, master.name))
+    assert_all_hold_the_same(site)
+    reached = [[arrival(replica, link, river) for link, river in zip(links, rivers, strict=True)] for replica in site]
+    assert all(found == reached[0] for found in reached)
+    assert reached[0][0] == links[0], "the first to claim it keeps it"
+    assert reached[0][1].rpartition("/")[2] not in ("spring-tide-43ax", "")
+
+
+def arrival(replica: Replica, link: str, river: str) -> str:
+    """Return the address at which a reader who follows ``link`` ends, after at most one step, and reads of ``river``."""
+    answer = replica.get(link)
+    if answer.status_code == 301:
+        link = answer.headers["location"].removeprefix(replica.base)
+        answer = replica.get(link)
+    assert answer.status_code == 200 and f"High water on the {river}." in answer.text, f"{replica.name} {link}"
+    return link
 
 
 @pytest.mark.postgresql

@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.core.management import call_command
 
 from content.models import Block, Page, Publication, Section
+from content.publishing import publish
 from sync import conflicts, log, pending, resolving, signals, status
 from sync.core.changeset import Op, Write
 from sync.core.errors import StaleError
@@ -425,15 +426,34 @@ def test_a_deleted_row_does_not_rise_from_an_old_copy(one):
     assert not Register.objects.filter(alive=True, model=SECTION).exists()
 
 
-def test_a_row_made_anew_under_the_same_title_is_another_row():
-    """It has a key and an address of its own; the former one is dead and stays so."""
-    old = Section.objects.create(title="News")
-    old_token = old.pk
-    old.delete()
-    new = Section.objects.create(title="News")
-    assert new.pk != old_token
-    assert [section.pk for section in Section.objects.all()] == [new.pk]
-    assert conflicts.count() == 0
+def test_a_row_made_anew_under_the_same_title_is_another_row(client):
+    """It has a key and an address of its own, also where both have one tag; the former address is dead, here and at a peer."""
+    home = Section.objects.create(title="Home")
+
+    def make(token):
+        made = Section.objects.create(title="News", token=token), Page.objects.create(title="News", token=token, section=home)
+        publish(made[1])
+        return {row.slug for row in made}, [row.get_absolute_url() for row in made], made
+
+    slug, former, rows_made = make(TOKEN)
+    for row in rows_made:
+        row.delete()
+    others, present, _ = make(OTHER)
+    assert slug == {"news-43ax"} and not slug & others
+
+    def assert_one_is_dead_and_one_alive():
+        assert list(Section.objects.exclude(title="Home").values_list("pk", flat=True)) == [OTHER]
+        assert list(Page.objects.values_list("pk", flat=True)) == [OTHER]
+        assert [client.get(address).status_code for address in former] == [410, 410]
+        assert [client.get(address).status_code for address in present] == [200, 200]
+        assert conflicts.count() == 0
+
+    assert_one_is_dead_and_one_alive()
+    everything, before = [changeset for _, changeset in log.scan()], state()
+    forget_everything()
+    arrive(*everything)
+    assert state() == before
+    assert_one_is_dead_and_one_alive()
 
 
 def test_a_block_moved_unseen_raises_no_deleted_page(one, two):

@@ -11,11 +11,11 @@ from django.db import OperationalError, connection
 from django.test import Client
 from django.utils import timezone
 
-from sync import conf, http_signatures
+from sync import conf, http_signatures, missing
 from sync.api.authentication import Unwritten
 from sync.core import wire
 from sync.core.policy import Role
-from sync.models import Nonce
+from sync.models import MissingBlob, Nonce
 from tests.sync.origins import Origin, arrive, framed, title
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -73,36 +73,73 @@ def full_disk() -> Iterator[None]:
                         Nonce.objects.create(nonce=f"{width}-{number:0{width}}", expires=timezone.now())
             yield
         finally:
-            cursor.execute("PRAGMA max_page_count = 1073741823")
+            make_room()
 
 
-READS = [("GET", "hello", b""), ("GET", "tips", b""), ("POST", "pull", b'{"have": []}'), ("GET", f"blobs/{'ab' * 32}", b"")]
+def make_room() -> None:
+    """The disk is full no longer."""
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA max_page_count = 1073741823")
 
 
-@pytest.mark.parametrize(("method", "path", "body"), READS)
-def test_a_captured_request_is_refused_the_second_time(peer, method, path, body):
-    """Also one that only reads."""
+BLOB = "ab" * 32
+READS = [
+    ("GET", "hello", b"", 200),
+    ("GET", "tips", b"", 200),
+    ("POST", "values", b'{"wanted": []}', 200),
+    ("POST", "verify", b"{}", 200),
+    ("GET", f"blobs/{BLOB}", b"", 404),
+    ("POST", "pull", b'{"have": []}', 200),
+]
+WRITES = [
+    ("POST", "push", framed().raw, 200),
+    ("PUT", "values", b"".join(missing.bodies([b'"A value that nobody here waits for."'], wire.FRAME_BYTES)), 200),
+    ("PUT", f"blobs/{BLOB}?offset=0&total=2", b"x", 202),
+    ("POST", "wake", b"", 204),
+    ("POST", "join", b'{"role": "edge", "secret": "guessed"}', 403),
+]
+EVERY = pytest.mark.parametrize(
+    ("method", "path", "body", "status"), READS + WRITES, ids=[f"{method} {path[:6]}" for method, path, *_ in READS + WRITES]
+)
+
+
+@pytest.fixture
+def wanted() -> None:
+    """Something here names a blob that has not come."""
+    MissingBlob.objects.create(digest=BLOB)
+
+
+@EVERY
+def test_a_captured_request_is_refused_the_second_time(peer, wanted, method, path, body, status):
+    """Whatever it asks for, also where it only reads, or was refused the first time."""
     request = peer.signed(method, path, body)
-    assert peer.send(request).status_code in (200, 404)
-    assert peer.send(request).json()["code"] == "signature_replayed"
+    assert peer.send(request).status_code == status
+    again = peer.send(request)
+    assert (again.status_code, again.json()["code"]) == (401, "signature_replayed")
 
 
-def test_a_captured_request_is_refused_at_another_peer(peer):
+@EVERY
+def test_a_captured_request_is_refused_at_another_peer(peer, wanted, method, path, body, status):
     """It names whom it is meant for."""
-    assert peer.send(peer.signed("GET", "tips", audience="MASTER02-LON")).json()["code"] == "wrong_audience"
+    answer = peer.send(peer.signed(method, path, body, audience="MASTER02-LON"))
+    assert (answer.status_code, answer.json()["code"]) == (401, "wrong_audience")
 
 
-def test_a_captured_request_is_refused_at_another_address(peer):
-    """What was signed for one address is nothing at another."""
-    request = peer.signed("GET", "hello")
-    assert peer.send({**request, "path": "/sync/v1/tips"}).json()["code"] == "signature_invalid"
+@EVERY
+def test_a_captured_request_is_refused_at_another_address(peer, wanted, method, path, body, status):
+    """What was signed for one address is nothing at another, though that takes the same method."""
+    others = {"GET": (f"blobs/{'cd' * 32}",), "POST": ("wake", "join"), "PUT": ("values?x=1",)}
+    for other in [f"{path}{'&' if '?' in path else '?'}again=1", *others[method]]:
+        if other != path:
+            answer = peer.send({**peer.signed(method, path, body), "path": f"/sync/v1/{other}"})
+            assert (answer.status_code, answer.json()["code"]) == (401, "signature_invalid"), other
 
 
 def test_a_replica_with_a_full_disk_can_be_pulled_from(peer, full_disk):
     """What only it has is fetched from it; that the contact cannot be noted is no reason to refuse."""
-    for method, path, body in READS[:3]:
+    for method, path, body, status in READS:
         answer = peer.send(peer.signed(method, path, body))
-        assert answer.status_code == 200, answer.content
+        assert answer.status_code == status, path
     frames = list(wire.frames([b"".join(answer.streaming_content)]))
     assert frames[-1].last == {"count": sum(len(frame.changesets) for frame in frames)}
 
@@ -128,9 +165,11 @@ def test_a_request_that_was_captured_before_the_disk_was_full_is_refused(peer, r
 
 
 def test_a_request_that_was_captured_while_the_disk_is_full_is_refused_by_the_process_that_took_it(peer, full_disk):
-    """And its answer held nothing that whoever captured it had not seen."""
+    """Also when there is room again. And its answer held nothing that whoever captured it had not seen."""
     captured = peer.signed("GET", "tips")
     assert peer.send(captured).status_code == 200
+    assert peer.send(captured).json()["code"] == "signature_replayed"
+    make_room()
     assert peer.send(captured).json()["code"] == "signature_replayed"
 
 
