@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +19,19 @@ from bench.loglog import drawing, exponent
 from tests.servers import require
 
 TOP = Path(__file__).resolve().parent.parent
+
+
+# Those that start many programs take a minute and a half together; `EDGECMS_BENCHES=1 make test` has all of them.
+IN_FULL = pytest.mark.skipif("EDGECMS_BENCHES" not in os.environ, reason="EDGECMS_BENCHES=1 runs every bench")
+
+
+@pytest.mark.parametrize("name", all_benches.NAMES)
+def test_every_bench_can_be_loaded(name: str) -> None:
+    """None of them names what is no more; and what `--quick` sets are options that it has."""
+    bench = importlib.import_module(f"bench.{name}").BENCH
+    chosen = vars(options_of(bench, ["--quick"]))
+    assert bench.name == name and chosen["rounds"] == 1 and {**chosen, **bench.quick} == chosen
+    assert set(bench.quick) <= vars(options_of(bench, [])).keys()
 
 
 def quick(*names: str) -> dict[str, Any]:
@@ -44,6 +59,7 @@ def test_the_bench_of_sync_gives_its_figures() -> None:
 
 
 @pytest.mark.cluster
+@IN_FULL
 def test_the_bench_of_compaction_gives_its_figures() -> None:
     """A small run ends well: every overwritten version was dropped, and costs less than before."""
     [case] = quick("compaction")["compaction"]["cases"]
@@ -65,6 +81,7 @@ def test_the_bench_of_pages_gives_its_figures() -> None:
 
 
 @pytest.mark.cluster
+@IN_FULL
 def test_the_bench_of_the_editor_gives_its_figures() -> None:
     """A small run ends well: we and a plain Django admin show a page, store each change of it, and show it again."""
     found = {case["case"]: case["contestants"] for case in quick("editor")["editor"]["cases"]}
@@ -78,6 +95,7 @@ def test_the_bench_of_the_editor_gives_its_figures() -> None:
 
 
 @pytest.mark.cluster
+@IN_FULL
 @pytest.mark.redis
 def test_the_bench_of_the_farm_gives_its_figures() -> None:
     """A small run ends well, with the embedded queue and with Redis: every edit arrives on the other edge and on the master."""
@@ -90,6 +108,7 @@ def test_the_bench_of_the_farm_gives_its_figures() -> None:
 
 
 @pytest.mark.cluster
+@IN_FULL
 @pytest.mark.skipif(bool(router.why_not()), reason=router.why_not())
 def test_the_bench_of_distance_gives_its_figures() -> None:
     """A small run ends well: the edge is near and the origin is far, over kept and over fresh connections, and nobody is lost."""
@@ -103,6 +122,7 @@ def test_the_bench_of_distance_gives_its_figures() -> None:
 
 
 @pytest.mark.cluster
+@IN_FULL
 def test_the_bench_of_turns_gives_its_figures() -> None:
     """A small run ends well: saves went on during the pull, and after it."""
     [case] = quick("turns")["turns"]["cases"]
