@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import statistics
 import sys
 import time
@@ -180,6 +181,7 @@ def kept() -> dict[str, Any]:
 def main(bench: Bench, argv: Sequence[str] | None = None) -> None:
     """Run a bench from the command line. What is not ``--quick`` is kept in ``build/bench/results.json`` too."""
     options = options_of(bench, argv)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that what was started is ended
     result = run(bench, options)
     if not options.quick:
         keep(result)

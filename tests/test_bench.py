@@ -21,8 +21,8 @@ from tests.servers import require
 TOP = Path(__file__).resolve().parent.parent
 
 
-# Those that start many programs take a minute and a half together; `EDGECMS_BENCHES=1 make test` has all of them.
-IN_FULL = pytest.mark.skipif("EDGECMS_BENCHES" not in os.environ, reason="EDGECMS_BENCHES=1 runs every bench")
+# Those that start many programs take a minute and a half together; `BENCHES=1 make test` has all of them.
+IN_FULL = pytest.mark.skipif("BENCHES" not in os.environ, reason="BENCHES=1 runs every bench")
 
 
 @pytest.mark.parametrize("name", all_benches.NAMES)
