@@ -115,7 +115,7 @@ def forget(dots: Iterable[bytes]) -> set[RowKey]:
 
 def displaced(tokens: Iterable[str]) -> dict[tuple[str, str, str], str]:
     """Return the names of displaced claims among those of the rows ``tokens``: (model, token, value) -> name."""
-    if not Claim.objects.filter(displaced=True).exists():
+    if not sql.exists(TABLE, "displaced"):
         return {}
     every = sorted(set(tokens))
     found: dict[tuple[str, str, str], str] = {}

@@ -32,6 +32,8 @@ def apply_each(changesets: Iterable[Changeset], crashes: int = suspects.CRASHES)
     fault: a full disk, a lost connection.
     """
     found = list(changesets)
+    if not found:
+        return {}
     suspected = suspects.crashes()
     doubtful = [changeset for changeset in found if changeset.dot in suspected]
     failed: dict[bytes, str] = {}

@@ -68,7 +68,7 @@ class _Inbox:
         self.trust: TrustList = trusting.current()
         self.me = trusting.me()
         self.bound = local.now_ms(local.state()) + conf.max_clock_drift_ms()  # beyond it a clock runs ahead
-        self.keys: dict[ChainKey, str] = {}
+        self.keys: dict[ChainKey, str] = {}  # of chains that may be held here
         self.chains: dict[ChainKey, int] = {}  # rows, made only for what is accepted
         self.verdicts: dict[ChainKey, Verdict | None] = {}  # on all of a chain; None where it hangs on the changeset
         self.places: dict[bytes, Place] = {}  # of what may be a parent
@@ -115,7 +115,10 @@ class _Inbox:
         chains = Chain.objects.in_bulk({entry.chain for entry in parents.values()})
         for dot, entry in parents.items():
             chain = chains[entry.chain]
-            self.places[dot] = (ChainKey(chain.name, chain.incarnation, chain.scope), entry.seq, (entry.ms, entry.counter))
+            key = ChainKey(chain.name, chain.incarnation, chain.scope)
+            self.places[dot] = (key, entry.seq, (entry.ms, entry.counter))
+            if is_entitled(self.me, chain.scope):
+                self.keys[key], self.chains[key] = chain.key, chain.pk
             if entry.state == Entry.State.HELD:
                 self.held.add(dot)
 

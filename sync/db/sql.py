@@ -29,6 +29,13 @@ def select_in(table: str, columns: Sequence[str], column: str, values: Iterable[
             yield from cursor.fetchall()
 
 
+def exists(table: str, condition: str) -> bool:
+    """Say whether ``table`` has a row of ``condition``, which stands in the statement as it is: so a partial index is taken."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT 1 FROM {connection.ops.quote_name(table)} WHERE {condition} LIMIT 1")  # noqa: S608
+        return cursor.fetchone() is not None
+
+
 def upsert(table: str, key: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], keep: Sequence[str] = ()) -> None:
     """Insert ``rows`` of (key, *columns), or set ``columns`` but for ``keep`` where the key is there. Deletes nothing."""
     if not rows:
