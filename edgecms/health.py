@@ -15,6 +15,7 @@ from django.utils.module_loading import import_string
 
 from edgecms import __version__
 from edgecms.metrics import metrics
+from sync import upgrades
 
 LEAST_FREE = 8 << 20  # bytes: a few uploads, or the write-ahead log of a pull
 
@@ -61,6 +62,8 @@ def migrated() -> str:
         plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
         if plan:
             return f"{len(plan)} migrations are not applied, the first is {plan[0][0]}; run: manage.py migrate"
+        if unfinished := upgrades.why_unfinished():
+            return unfinished
         _migrated = True
     return ""
 

@@ -6,13 +6,37 @@ the field, on every replica alike; and what others had written meanwhile, or an 
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from django.db import connection
 
-from sync import local
+from sync import conf, local
 from sync.core.register import Row
 from sync.db import sql
 from sync.models import Register
 from sync.registry import ModelSpec, all_specs
+
+
+def _unfinished() -> Path:
+    return conf.data() / "migrate.unfinished"
+
+
+def begin() -> None:
+    """Note, before the first of some migrations, that they and what follows them are not done. Raises OSError."""
+    _unfinished().parent.mkdir(parents=True, exist_ok=True)
+    _unfinished().touch()
+
+
+def end() -> None:
+    """Note that all is done."""
+    _unfinished().unlink(missing_ok=True)
+
+
+def why_unfinished() -> str:
+    """Say so where a ``migrate`` has begun and has not come to its end: tables and rows may be those of two releases."""
+    if _unfinished().exists():
+        return "a migrate has begun and was not brought to its end; unless it still runs, run: manage.py migrate"
+    return ""
 
 
 def adopt() -> None:

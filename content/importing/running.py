@@ -14,6 +14,7 @@ from content.importing.images import Library, elsewhere
 from content.importing.report import Failure, PageError, Report
 from content.importing.sources import ABOUT_FILES, Site, page_files
 from content.importing.writing import Writer
+from sync import storage
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +23,7 @@ def run(site: Site, section: str = "", progress: Callable[[int, int, str], None]
     """Import every page of ``site``. ``section`` is for files that name none; ``progress`` hears of each file when it is done.
 
     A file that fails is in the report; so is what it lacks and loses. Importing the same files again writes nothing.
+    Raises SyncError where the replica takes no writes: no other file would fare better.
     """
     started = time.monotonic()
     files = list(page_files(site))
@@ -58,6 +60,8 @@ class _Run:
                 return
             self.fail(name, error.line, error.reason)
         except (DatabaseError, OSError) as error:
+            if known := storage.trouble(error):
+                raise known from None
             self.fail(name, 1, f"the page could not be stored: {error}")
         except Exception as error:
             # A file that nobody thought of must not take the other files with it.

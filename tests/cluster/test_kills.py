@@ -15,12 +15,12 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from django.core.management import get_commands
 
 from tests.cluster.acts import LOOK, Look, Rows, differences
 from tests.cluster.harness import Cluster, Replica, each, eventually
@@ -46,12 +46,18 @@ answer = [[page.token, f"/admin/content-editor/page/{page.slug}"] for page in
 
 @dataclass
 class Victim:
-    """A kind of program that is killed. ``usual`` is how many seconds one of its kind takes, learned from those that ended."""
+    """A kind of program that is killed.
+
+    ``usual``: within how many seconds; for a command, what one takes, measured first and learned from then on. ``sign``: a
+    pattern of what lies in the replica's folder while it is at work; a commit by it is the sign where there is none.
+    """
 
     name: str
     kill: Callable[[Killer, Victim], bool]
+    usual: float = 0.0
     args: tuple[str, ...] = ()
-    usual: float = 0.1
+    sign: str = ""
+    stale: set[Path] = field(default_factory=set)  # signs that those killed before have left
 
 
 @dataclass
@@ -65,6 +71,7 @@ class Killer(threading.Thread):
     running: dict[str, int] = field(default_factory=dict)
     writers: list[Path] = field(default_factory=list)
     killed: collections.Counter[str] = field(default_factory=collections.Counter)
+    at_work: collections.Counter[str] = field(default_factory=collections.Counter)  # of them, killed after work had begun
     strange: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -83,24 +90,59 @@ class Killer(threading.Thread):
         self.running = {"web": self.zygote.web(), "worker": self.zygote.start(MANAGE, "sync_worker")}
 
     def run(self) -> None:
-        """Kill until enough have been killed."""
+        """Kill until enough have been killed: round after round each kind once, in random order."""
+        turn: list[Victim] = []
         try:
             while next(self.left, None) is not None:
-                victim = self.random.choice(self.victims)
+                turn = turn or self.random.sample(self.victims, len(self.victims))
+                victim = turn.pop()
                 while not victim.kill(self, victim):
                     pass
                 self.killed[victim.name] += 1
         except Exception as error:
             self.strange.append(f"{self.replica.name}: the killer gave up: {error!r}")
 
+    def measure(self, victim: Victim) -> None:
+        """Run a command to its end, so that it is known within what time it has to be killed."""
+        if victim.args:
+            began = time.monotonic()
+            self.zygote.run(MANAGE, *self.args(victim))
+            victim.usual = 1.1 * (time.monotonic() - began)
+
+    def args(self, victim: Victim) -> list[str]:
+        """Return the arguments of a command."""
+        return [arg.format(folder=self.replica.folder, number=self.random.randrange(1 << 32)) for arg in victim.args]
+
     def pause(self, longest: float) -> None:
         """Let pass what is the random moment."""
         time.sleep(self.random.uniform(0, longest))
 
+    def is_at_work(self, victim: Victim, pid: int) -> bool:
+        """Say whether what ``pid`` is there for has begun."""
+        return bool(self.signs(victim) - victim.stale) if victim.sign else self.zygote.has_committed(pid)
+
+    def signs(self, victim: Victim) -> set[Path]:
+        """Return what lies in the folder that tells of a program at work, now or before it was killed."""
+        return set(self.replica.folder.glob(victim.sign)) if victim.sign else set()
+
+    def await_moment(self, victim: Victim, pid: int) -> bool:
+        """Let pass what is the random moment; every second time it is counted from when work had begun. Say whether it has."""
+        end = time.monotonic() + victim.usual
+        if self.random.random() < 0.5:
+            last = end + 9 * victim.usual if victim.args else end  # what runs all the time may have nothing to do
+            while time.monotonic() < last and not self.is_at_work(victim, pid) and not self.zygote.has_ended(pid):
+                time.sleep(0.002)
+        self.pause(max(end - time.monotonic(), 0.05 * victim.usual))
+        return self.is_at_work(victim, pid)
+
+    def count(self, victim: Victim, was_at_work: bool) -> None:
+        """Note that one was killed while it was at work, if it was."""
+        self.at_work[victim.name] += was_at_work
+
 
 def web(killer: Killer, victim: Victim) -> bool:
     """Kill gunicorn with its workers; start it again at once."""
-    killer.pause(1.0)
+    killer.count(victim, killer.await_moment(victim, killer.running["web"]))
     if killer.zygote.kill(killer.running["web"]) != -signal.SIGKILL:
         killer.strange.append(f"{killer.replica.name}: the web server had ended before it was killed")
     killer.running["web"] = killer.zygote.web()
@@ -109,16 +151,18 @@ def web(killer: Killer, victim: Victim) -> bool:
 
 def web_worker(killer: Killer, victim: Victim) -> bool:
     """Kill one worker of gunicorn, which then starts another."""
-    killer.pause(0.8)
+    killer.pause(victim.usual)
     found = children(killer.running["web"])
     if found:
-        os.kill(killer.random.choice(found), signal.SIGKILL)
+        pid = killer.random.choice(found)
+        killer.count(victim, killer.is_at_work(victim, pid))
+        os.kill(pid, signal.SIGKILL)
     return bool(found)
 
 
 def worker(killer: Killer, victim: Victim) -> bool:
     """Kill ``sync_worker``; start it again at once."""
-    killer.pause(0.8)
+    killer.count(victim, killer.await_moment(victim, killer.running["worker"]))
     if killer.zygote.kill(killer.running["worker"]) != -signal.SIGKILL:
         killer.strange.append(f"{killer.replica.name}: the worker had ended before it was killed")
     killer.running["worker"] = killer.zygote.start(MANAGE, "sync_worker")
@@ -127,14 +171,18 @@ def worker(killer: Killer, victim: Victim) -> bool:
 
 def command(killer: Killer, victim: Victim) -> bool:
     """Start a command and kill it within the time that it usually takes; say whether it had not ended before."""
-    args = [arg.format(folder=killer.replica.folder, number=killer.random.randrange(1 << 32)) for arg in victim.args]
-    began = time.monotonic()
+    args, victim.stale, began = killer.args(victim), killer.signs(victim), time.monotonic()
     pid = killer.zygote.start(MANAGE, *args)
-    killer.pause(victim.usual)
+    was_at_work = killer.await_moment(victim, pid)
+    took = time.monotonic() - began
     if not killer.zygote.has_ended(pid):
-        return killer.zygote.kill(pid) == -signal.SIGKILL
+        if took > 0.9 * victim.usual:  # else one that had become slower would never be seen near its end
+            victim.usual *= 1.2
+        was_killed = killer.zygote.kill(pid) == -signal.SIGKILL
+        killer.count(victim, was_at_work and was_killed)
+        return was_killed
     status = killer.zygote.wait(pid)
-    victim.usual = 0.7 * victim.usual + 0.3 * (time.monotonic() - began)
+    victim.usual = 0.7 * victim.usual + 0.3 * 1.1 * took
     if status and not (status == 1 and args[0] in EXCHANGES):  # a peer that has just been killed did not answer
         killer.strange.append(f"{killer.replica.name}: {' '.join(args)} ended with status {status}")
     return False
@@ -145,7 +193,7 @@ def writer(killer: Killer, victim: Victim) -> bool:
     log = killer.replica.folder / f"writer-{len(killer.writers)}.log"
     killer.writers.append(log)
     pid = killer.zygote.start(LINES, WRITER, log=log)
-    killer.pause(0.6)
+    killer.count(victim, killer.await_moment(victim, pid))
     if killer.zygote.kill(pid) != -signal.SIGKILL:
         killer.strange.append(f"{killer.replica.name}: a writer ended by itself: {log.read_text()[-500:]}")
     return True
@@ -155,51 +203,67 @@ def restore(killer: Killer, victim: Victim) -> bool:
     """Stop the replica, copy it, kill the command that puts the copy back, and start it again: it has all that it had."""
     for pid in killer.running.values():
         killer.zygote.kill(pid)
-    (killer.replica.folder / COPY).unlink(missing_ok=True)
-    killer.zygote.must("backup", str(killer.replica.folder / COPY))
+    copy(killer)
     was_killed = command(killer, victim)
     killer.begin()
     return was_killed
 
 
-def victims() -> list[Victim]:
-    """Return who is killed. Commands that this release does not have are left out."""
-    there = get_commands()
-    always = [
-        Victim("web", web),
-        Victim("web worker", web_worker),
-        Victim("sync_worker", worker),
-        Victim("writer", writer),
-    ]
-    commands = [
-        ("sync_pull",),
-        ("sync_push",),
-        ("migrate", "--verbosity", "0"),
-        ("sync_compact",),
-        ("backup", "{folder}/backups/{number}"),
-        ("restore", f"{{folder}}/{COPY}", "--force"),
-    ]
-    kills = {"restore": restore}
-    return always + [Victim(args[0], kills.get(args[0], command), args) for args in commands if args[0] in there]
+def copy(killer: Killer) -> None:
+    """Make the backup from which the replica is restored."""
+    (killer.replica.folder / COPY).unlink(missing_ok=True)
+    killer.zygote.must("backup", str(killer.replica.folder / COPY))
 
 
-def survive_migrate(zygote: Zygote, chance: random.Random, count: int) -> int:
-    """Kill the first ``migrate`` of a new replica again and again, each time from where it was left; return how often."""
-    usual, killed = 0.5, 0
-    while killed < count:
-        began = time.monotonic()
-        pid = zygote.start(MANAGE, "migrate", "--verbosity", "0")
-        time.sleep(chance.uniform(0, usual))
-        if not zygote.has_ended(pid):
-            killed += zygote.kill(pid) == -signal.SIGKILL
-            continue
-        assert zygote.wait(pid) == 0, (zygote.replica.folder / "migrate.log").read_text()[-3000:]
-        usual = 0.5 * usual + 0.5 * (time.monotonic() - began)
-        for path in zygote.replica.folder.glob("*.sqlite3*"):
-            path.unlink()
-        shutil.rmtree(zygote.replica.folder / "keys", ignore_errors=True)
-    zygote.must("migrate", "--verbosity", "0")
-    return killed
+def victims(role: str) -> list[Victim]:
+    """Return who is killed. A master keeps every value: there ``sync_compact`` is refused at once."""
+    compact = [] if role == "master" else [Victim("sync_compact", command, args=("sync_compact",))]
+    return [
+        Victim("web", web, 1.0),
+        Victim("web worker", web_worker, 0.8),
+        Victim("sync_worker", worker, 0.8),
+        Victim("writer", writer, 0.6),
+        Victim("sync_pull", command, args=("sync_pull",)),
+        Victim("sync_push", command, args=("sync_push",)),
+        Victim("migrate", command, args=("migrate", "--verbosity", "0")),
+        *compact,
+        Victim("backup", command, args=("backup", "{folder}/backups/{number}"), sign="backups/.*.partial"),
+        Victim("restore", restore, args=("restore", f"{{folder}}/{COPY}", "--force"), sign="restore-*/*"),
+    ]
+
+
+def measure(killer: Killer) -> None:
+    """Run each command once to its end: ``restore`` while nothing runs, then the others, beside what runs all the time."""
+    (killer.replica.folder / "backups").mkdir()
+    copy(killer)
+    for victim in killer.victims:
+        if victim.kill is restore:
+            killer.measure(victim)
+    killer.begin()
+    ready(killer.replica)
+    for victim in killer.victims:
+        if victim.kill is command:
+            killer.measure(victim)
+
+
+def survive_migrate(killer: Killer, count: int) -> None:
+    """Kill the first ``migrate`` of a new replica again and again, each time from where it was left."""
+    victim = Victim("first migrate", command, args=("migrate", "--verbosity", "0"))
+    killer.measure(victim)
+    empty(killer.replica.folder)
+    while killer.killed[victim.name] < count:
+        if command(killer, victim):
+            killer.killed[victim.name] += 1
+        else:
+            empty(killer.replica.folder)
+    killer.zygote.must("migrate", "--verbosity", "0")
+
+
+def empty(folder: Path) -> None:
+    """Make a replica new again."""
+    for path in folder.glob("*.sqlite3*"):
+        path.unlink()
+    shutil.rmtree(folder / "keys", ignore_errors=True)
 
 
 FORESEEN = re.compile(
@@ -242,11 +306,13 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path, database_url: str
         zygotes = [stack.enter_context(zygote) for zygote in map(Zygote, cluster.replicas)]
         found_site(zygotes[:3])
         left = iter(range(KILLS - NEW_KILLS))
-        chances = [random.Random(f"{SEED} {number}") for number in range(4)]
-        killers = [Killer(zygote, chance, left, victims()) for zygote, chance in zip(zygotes[:3], chances, strict=False)]
-        for killer in killers:
-            killer.begin()
-        each(site, ready)
+        killers = [
+            Killer(zygote, random.Random(f"{SEED} {number}"), left, victims(zygote.replica.role))
+            for number, zygote in enumerate(zygotes)
+        ]
+        newcomer = killers.pop()
+        with ThreadPoolExecutor(len(killers)) as pool:
+            list(pool.map(measure, killers))
         witness = Witness()
         begun = time.monotonic()
         for replica, zygote in zip(site[:2], zygotes, strict=False):
@@ -256,29 +322,32 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path, database_url: str
             witness.watch(witness.send, replica)
         for killer in killers:
             killer.start()
-        migrated = survive_migrate(zygotes[3], chances[3], NEW_KILLS)
+        survive_migrate(newcomer, NEW_KILLS)
         for killer in killers:
             killer.join()
         took = time.monotonic() - begun
         each(site, ready)
         witness.end()
-        killed = sum((killer.killed for killer in killers), collections.Counter({"first migrate": migrated}))
-        print(f"{sum(killed.values())} kills in {took:.0f} s: {dict(killed)}")
+        killed = sum((killer.killed for killer in killers), newcomer.killed)
+        at_work = sum((killer.at_work for killer in killers), newcomer.at_work)
+        print(f"{sum(killed.values())} kills in {took:.0f} s: {dict(killed)}; of them at work: {dict(at_work)}")
         commits = sum(len(committed(log)) for killer in killers for log in killer.writers)
         saves = sum(map(len, witness.pages.values()))
         print(f"acknowledged: {len(witness.receipts)} submissions, {saves} saves, {commits} commits of the ORM")
         assert [
             *witness.strange,
-            *(line for killer in killers for line in killer.strange),
+            *(line for killer in [*killers, newcomer] for line in killer.strange),
             *(line for replica in cluster.replicas for line in trouble(replica.folder)),
         ] == []
         introduce(zygotes[0], zygotes[3:])
-        Killer(zygotes[3], chances[3], left, []).begin()
+        newcomer.begin()
         looks = alike(zygotes)
         eventually(lambda: [path for replica in cluster.replicas for path in left_behind(replica.folder)] == [])
         all_is_there(witness, killers, looks, cluster.replicas)
         assert [line for replica in cluster.replicas for line in trouble(replica.folder)] == []
         assert sum(killed.values()) == KILLS
+        kinds = {victim.name for killer in killers for victim in killer.victims} | {"first migrate"}
+        assert KILLS < 100 or set(+killed) == set(+at_work) == kinds, (killed, at_work)
         assert min(len(witness.receipts), saves, commits) >= KILLS / 60
 
 

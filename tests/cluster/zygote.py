@@ -53,7 +53,7 @@ class Zygote:
         # gunicorn.conf.py sets it before the program is loaded, which here has happened by then.
         env["PROMETHEUS_MULTIPROC_DIR"] = str(self.replica.folder / "metrics")
         (self.replica.folder / "metrics").mkdir(exist_ok=True)
-        command = [sys.executable, "-m", "tests.cluster.zygote"]
+        command = [sys.executable, "-m", "tests.cluster.zygote", str(self.scratch)]
         self._child = subprocess.Popen(
             command, env=env, cwd=TOP, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
         )
@@ -94,6 +94,10 @@ class Zygote:
     def has_ended(self, pid: int) -> bool:
         """Say whether ``pid`` has ended; ``wait`` tells how."""
         return bool(self._ask({"ask": "ended", "pid": pid})["ended"])
+
+    def has_committed(self, pid: int) -> bool:
+        """Say whether ``pid``, or a process of the group that it leads, has committed a transaction."""
+        return (self.scratch / f"committed-{pid}").exists()
 
     def run(self, program: str, *args: str, log: Path | None = None) -> int:
         """Start a program, wait for its end and return its status."""
@@ -177,6 +181,7 @@ def main() -> None:
             load_command_class(app, name)
     _ = get_resolver().url_patterns
     connections.close_all()
+    _note_commits(Path(sys.argv[1]))
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     ended: dict[int, int] = {}
     try:
@@ -189,6 +194,21 @@ def main() -> None:
 
 
 PR_SET_CHILD_SUBREAPER = 36  # Linux: orphans of what we started become our children, so that we see them end
+
+
+def _note_commits(scratch: Path) -> None:
+    """Let each process leave a file in ``scratch`` when it has committed its first transaction, for itself and for its group."""
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+    commit, noted = BaseDatabaseWrapper._commit, set[int]()
+
+    def commit_and_note(connection: BaseDatabaseWrapper) -> None:
+        commit(connection)
+        for pid in {os.getpid(), os.getpgrp()} - noted:
+            noted.add(pid)
+            (scratch / f"committed-{pid}").touch()
+
+    BaseDatabaseWrapper._commit = commit_and_note
 
 
 def _end_all() -> None:
