@@ -17,7 +17,7 @@ import httpx2
 import pytest
 from django.core.management import get_commands
 
-from tests.cluster.acts import LOOK, PUBLISH, Look, media, shows
+from tests.cluster.acts import LOOK, PUBLISH, SAMPLE, Look, media, shows
 from tests.cluster.disk import Disk
 from tests.cluster.harness import Cluster, Replica, eventually
 from tests.cluster.zygote import MANAGE, Zygote, found_site
@@ -190,6 +190,78 @@ def test_a_push_to_a_full_disk_is_refused_and_made_up_for(site: Site) -> None:
     assert "EDGE01-LON: not_writable" in pushed.stderr and "Traceback" not in pushed.stderr
     site.disk.make_room()
     alike([site.master, site.edge])
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Disk, Zygote]]:
+    """The disk of an edge with content of its own, all of which a master holds, and that edge, whose web server runs."""
+    with ExitStack() as stack:
+        cluster = stack.enter_context(Cluster(tmp_path_factory.mktemp("filled")))
+        replicas = cluster.make("MASTER01", "master"), cluster.make("EDGE01", "edge", farm="thames")
+        disk = stack.enter_context(Disk(replicas[1].folder, 64 << 20))
+        master, edge = (stack.enter_context(Zygote(replica)) for replica in replicas)
+        found_site([master, edge])
+        edge.answer(REWRITTEN)
+        master.web(), edge.web()
+        for replica in replicas:
+            eventually(lambda replica=replica: replica.get("/readyz").status_code == 200)
+        master.must("sync_pull")
+        yield disk, edge
+
+
+REWRITTEN = """
+from content.models import Section
+for number in range(20):
+    section = Section.objects.create(title=f"Chapter {number}", description="first " * 200)
+    Section.objects.filter(token=section.token).update(description=f"{number} " * 200)
+answer = None
+"""
+TAMPER = "UPDATE content_section SET description = 'tampered' WHERE title LIKE 'Chapter %'"
+RAW = """
+from django.db import connection
+with connection.cursor() as cursor:
+    for statement in statements:
+        cursor.execute(statement)
+answer = None
+"""
+UNSHOWN = [TAMPER, "UPDATE sync_register SET projected = FALSE WHERE model = 'content.section'"]
+IS_SHOWN = """
+from content.models import Section
+answer = not Section.objects.filter(description="tampered").exists()
+"""
+IS_IMPORTED = "from content.models import Page\nanswer = Page.objects.exclude(source='').count() > 5"
+
+
+@pytest.mark.parametrize(
+    ("before", "args", "outcome"),
+    [
+        ([], ("sync_compact",), "answer = True"),
+        ([], ("import_pages", str(SAMPLE)), IS_IMPORTED),
+        (UNSHOWN, ("sync_replay",), IS_SHOWN),
+        ([TAMPER], ("sync_verify", "--repair"), IS_SHOWN),
+    ],
+    ids=lambda part: part[0] if isinstance(part, tuple) else "",
+)
+def test_a_command_on_a_full_disk_says_so_in_a_line(
+    filled: tuple[Disk, Zygote], before: list[str], args: tuple[str, ...], outcome: str
+) -> None:
+    """It ends with status 1 and tells whose move it is; run again when there is room, it does its work."""
+    disk, edge = filled
+    edge.answer(RAW, statements=before)
+    disk.fill()
+    try:
+        assert "full" in edge.answer(WRITE_UNTIL_REFUSED)
+        refused = edge.report(*args)
+    finally:
+        disk.make_room()
+    assert refused.code == 1 and "Traceback" not in refused.stderr, refused.stderr
+    (line,) = [line for line in refused.stderr.splitlines() if "not_writable" in line]
+    assert "make room" in line
+    done = edge.report(*args)
+    assert done.code == 0, done.stderr
+    assert edge.answer(outcome)
+    if args[0] == "sync_compact":
+        assert re.search(r"^[1-9]\d* values \(", done.stderr, re.MULTILINE), done.stderr
 
 
 @pytest.mark.skipif("backup" not in get_commands(), reason="this release has no backup")
