@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -115,7 +116,7 @@ def test_it_runs_on_postgresql_in_databases_of_its_own(postgresql_server: Postgr
     found = json.loads(done.stdout)
     assert (found["database"], found["seeds"], found["failed"]) == ("postgresql", 8, [])
     assert databases() == before
-    with postgresql_server.connect(url.rpartition("/")[2].partition("?")[0]) as connection:
+    with postgresql_server.connect(urlsplit(url).path[1:]) as connection:
         assert connection.execute("SELECT 1 FROM pg_tables WHERE schemaname = 'public'").fetchall() == []
 
 

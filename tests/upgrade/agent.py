@@ -15,6 +15,7 @@ django.setup()
 
 from django.apps import apps  # noqa: E402
 from django.core.management import call_command  # noqa: E402
+from django.db import connection  # noqa: E402
 
 from sync import exchange, log, registers, status, trust_admin, trusting  # noqa: E402
 from sync.core import wire  # noqa: E402
@@ -64,6 +65,12 @@ def rows(label: str, *names: str) -> dict[str, Any]:
     return {token: values for token, *values in model(label).objects.values_list("token", *names)}
 
 
+def said() -> list[list[Any]]:
+    """Return what the last changeset of this replica wrote: model, token and fields of each row."""
+    own = [changeset for _, changeset in log.scan(state=None) if changeset.head.name == status.conf.name()]
+    return [[op.model, op.token, sorted({write.field for write in op.writes})] for op in own[-1].head.ops]
+
+
 def have() -> list[Any]:
     """Return the tips."""
     return exchange.tips_as_json(exchange.tips_between(trusting.me(), ANYBODY))
@@ -92,11 +99,12 @@ def state() -> dict[str, Any]:
     waiting = {item["reason"] for item in found["waiting"]}
     differences = [str(difference) for difference in verify()]
     counts = {"deferred": found["deferred"], "quarantined": found["quarantined"], "changesets": Entry.objects.count()}
-    return {"digest": registers.digest(), **counts, "waiting": sorted(waiting), "differences": differences}
+    found = {"digest": registers.digest(), "database": connection.vendor, **counts}
+    return {**found, "waiting": sorted(waiting), "differences": differences}
 
 
 ACTS: dict[str, Callable[..., Any]] = {
-    each.__name__: each for each in (me, trust, create, save, rows, have, give, take, heads, state)
+    each.__name__: each for each in (me, trust, create, save, said, rows, have, give, take, heads, state)
 }
 
 

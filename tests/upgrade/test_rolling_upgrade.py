@@ -9,11 +9,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.servers import find, require
 
 TOP = Path(__file__).resolve().parents[2]
 
@@ -21,11 +23,12 @@ TOP = Path(__file__).resolve().parents[2]
 class Replica:
     """A replica in some release. ``upgrade`` ends its process, and starts the next release over the same database."""
 
-    def __init__(self, folder: Path, node: str, role: str, release: int, farm: str = "") -> None:
+    def __init__(self, folder: Path, node: str, role: str, release: int, farm: str = "", database_url: str = "") -> None:
         self.folder, self.release = folder / node, release
         self.env = {key: value for key, value in os.environ.items() if not key.startswith(("EDGECMS_", "DJANGO_"))}
         self.env |= {"EDGECMS_NODE": node, "EDGECMS_LOC": "LON", "EDGECMS_ROLE": role, "EDGECMS_FARM": farm}
         self.env |= {"EDGECMS_DATA": str(self.folder), "DJANGO_SETTINGS_MODULE": "tests.upgrade.settings"}
+        self.env["DATABASE_URL"] = database_url
         self.start()
 
     def start(self) -> None:
@@ -81,14 +84,17 @@ class Replica:
 
 
 class Farm:
-    """A master in the second release, an edge in the first, an edge in the third, and one in the first that is upgraded."""
+    """A master in the second release, an edge in the first, an edge in the third, and two in the first that are upgraded.
 
-    def __init__(self, folder: Path) -> None:
+    The newest edge and one that is upgraded are on PostgreSQL: ``database`` makes a database and returns its DATABASE_URL.
+    """
+
+    def __init__(self, folder: Path, database: Callable[[], str]) -> None:
         self.mid = Replica(folder, "MASTER01", "master", 2)
         self.old = Replica(folder, "EDGE01", "edge", 1, "thames")
-        self.new = Replica(folder, "EDGE02", "edge", 3, "thames")
-        self.late = Replica(folder, "EDGE03", "edge", 1, "thames")
-        self.all = [self.mid, self.old, self.new, self.late]
+        self.new = Replica(folder, "EDGE02", "edge", 3, "thames", database())
+        self.late = [Replica(folder, "EDGE03", "edge", 1, "thames"), Replica(folder, "EDGE04", "edge", 1, "thames", database())]
+        self.all = [self.mid, self.old, self.new, *self.late]
         root = self.mid.ready().do("me")
         for edge in self.all[1:]:
             self.mid.do("trust", **edge.ready().do("me"))
@@ -101,12 +107,13 @@ class Farm:
             for a, b in (
                 (self.old, self.mid),
                 (self.new, self.old),
-                (self.late, self.old),
+                *((late, self.old) for late in self.late),
                 (self.old, self.new),
                 (self.mid, self.old),
             ):
                 a.pull(b)
-        self.old.pull(self.late)
+        for late in self.late:
+            self.old.pull(late)
         self.mid.pull(self.old)
         self.new.pull(self.old)
 
@@ -118,14 +125,24 @@ class Farm:
 
 
 @pytest.fixture(scope="module")
-def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
-    """The farm, whose replicas trust each other."""
-    found = Farm(tmp_path_factory.mktemp("upgrade"))
+def farm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+    """The farm, whose replicas trust each other. Where there is no PostgreSQL all of it is on SQLite; see the first test."""
+    is_there = find("postgres") is not None
+    database = request.getfixturevalue("postgresql_server").database if is_there else str
+    found = Farm(tmp_path_factory.mktemp("upgrade"), database)
     try:
         yield found
     finally:
         for replica in found.all:
             replica.end()
+
+
+@pytest.mark.postgresql
+def test_both_databases_take_part(farm: Farm) -> None:
+    """What follows holds between them, and for an upgrade of either."""
+    require("postgres")
+    assert {replica.do("state")["database"] for replica in farm.late} == {"sqlite", "postgresql"}
+    assert farm.new.do("state")["database"] == "postgresql"
 
 
 def test_a_model_and_a_field_that_an_older_release_does_not_know_are_passed_on_as_they_were_signed(farm: Farm) -> None:
@@ -177,26 +194,37 @@ def test_a_field_that_a_newer_release_has_renamed_or_removed(farm: Farm) -> None
     assert len(farm.digests()) == 1
 
 
-def test_an_upgrade_shows_what_had_come_and_says_nothing(farm: Farm) -> None:
-    """From the first release to the third: what waited is shown; a column with a default, a rename, and a removal are no news."""
+@pytest.mark.parametrize("number", [0, 1], ids=["sqlite", "postgresql"])
+def test_an_upgrade_shows_what_had_come_and_says_nothing(farm: Farm, number: int) -> None:
+    """From the first release to the third: what waited is shown; a column with a default, a rename, and a removal are no news.
+
+    Nor does the next save of such a row say more than what was changed in it.
+    """
+    late = farm.late[number]
     plant = farm.mid.do("create", "plant", title="Iris", soil="wet", height=3, colour="blue")
-    mine = farm.late.do("create", "plant", title="Flag", colour="yellow")
+    mine = late.do("create", "plant", title="Flag", colour="yellow")
     bed = farm.mid.do("create", "bed", title="Shore", plant_id=plant)
     farm.meet()
-    before = farm.late.do("state")
+    before = late.do("state")
     assert before["deferred"] > 0
     for release in (2, 3):
-        farm.late.upgrade(release)
-        after = farm.late.do("state")
+        late.upgrade(release)
+        after = late.do("state")
         assert (after["digest"], after["changesets"], after["differences"]) == (before["digest"], before["changesets"], [])
         assert (after["deferred"], after["waiting"]) == (0, [])
-    assert farm.late.do("rows", "plant", "title", "soil", "height", "hue")[plant] == ["Iris", "wet", 3, "blue"]
-    assert farm.late.do("rows", "plant", "title", "soil", "height", "hue")[mine] == ["Flag", "", 7, "yellow"]
+        if release == 2:
+            late.do("save", "plant", mine, title="Yellow flag")
+            assert late.do("said") == [["garden.plant", mine, ["title"]]]
+            assert farm.old.pull(late)["applied"] == 1
+            before = late.do("state")
+    assert late.do("rows", "plant", "title", "soil", "height", "hue")[plant] == ["Iris", "wet", 3, "blue"]
+    assert late.do("rows", "plant", "title", "soil", "height", "hue")[mine] == ["Yellow flag", "", 7, "yellow"]
     assert farm.mid.do("rows", "plant", "title", "soil", "height", "colour")[mine] == ["Flag", "", 7, "yellow"]
-    assert farm.late.do("rows", "bed", "plant_id")[bed] == [plant]
-    assert farm.old.pull(farm.late)["applied"] == 0
-    farm.late.do("save", "plant", mine, hue="gold")
-    assert farm.old.pull(farm.late)["applied"] == 1
+    assert late.do("rows", "bed", "plant_id")[bed] == [plant]
+    assert farm.old.pull(late)["applied"] == 0
+    late.do("save", "plant", mine, hue="gold")
+    assert late.do("said") == [["garden.plant", mine, ["colour"]]]
+    assert farm.old.pull(late)["applied"] == 1
     farm.meet()
-    assert farm.old.do("rows", "plant", "colour")[mine] == ["gold"]
+    assert farm.old.do("rows", "plant", "title", "colour")[mine] == ["Yellow flag", "gold"]
     assert len(farm.digests()) == 1
