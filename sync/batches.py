@@ -13,14 +13,13 @@ from sync.core.errors import SyncError
 from sync.core.wire import Frame
 
 SECONDS = 0.05  # that a batch should take
-FIRST = 200  # changesets of the first one, of which nobody knows how long it takes
-MOST = 1000  # changesets of one
-OPS = 20_000  # rows that one touches, but for a single changeset of more
+FIRST = 200  # changesets or rows of the first one, of which nobody knows how long it takes
+MOST = 1000  # changesets or rows of one, but for a single frame of more
 BYTES = 32 << 20  # of changesets with their values, in memory
 
 
 class Stride:
-    """How many changesets the next batch may have."""
+    """How many changesets the next batch may have; one that touches several rows counts as that many."""
 
     def __init__(self) -> None:
         self.size = FIRST
@@ -37,18 +36,17 @@ def batches(frames: Iterable[Frame]) -> Iterator[list[Frame]]:
     What a batch takes is the time until the next one is asked for.
     """
     stride, batch = Stride(), list[Frame]()
-    count = size = ops = 0
+    count = size = 0
     failure: SyncError | None = None
     try:
         for frame in frames:
             batch.append(frame)
-            count, size = count + len(frame.changesets), size + frame.size
-            ops += sum(len(changeset.head.ops) for changeset in frame.changesets)
-            if count >= stride.size or size >= BYTES or ops >= OPS:
+            count, size = count + sum(len(changeset.head.ops) or 1 for changeset in frame.changesets), size + frame.size
+            if count >= stride.size or size >= BYTES:
                 begun = time.monotonic()
                 yield batch
                 stride.took(count, time.monotonic() - begun)
-                batch, count, size, ops = [], 0, 0, 0
+                batch, count, size = [], 0, 0
     except SyncError as error:
         failure = error
     if batch:

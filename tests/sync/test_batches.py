@@ -43,3 +43,11 @@ def test_whoever_is_quick_takes_more_up_to_a_bound():
     """Twice as many each time, since the next ones may be harder."""
     found = sizes(frames(300), seconds_each=1e-9)
     assert found[:3] == [batches.FIRST, 2 * batches.FIRST, 4 * batches.FIRST] and max(found) <= batches.MOST
+
+
+def test_a_changeset_of_many_rows_counts_as_many():
+    """An import that makes hundred rows in each changeset is cut as finely as one that makes each a changeset of its own."""
+    origin = Origin("EDGE07-LON")
+    tokens = [f"EDGE07-LON-43AX-AAAA{n:04}-221126143015" for n in range(100)]
+    stream = [framed(origin.make(*(title(token, f"{m}") for token in tokens))) for m in range(6)]
+    assert sizes(stream, seconds_each=1.0)[0] == batches.FIRST // 100

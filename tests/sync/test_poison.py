@@ -427,7 +427,7 @@ def test_nothing_beyond_the_bounds_is_written_here():
 
 def test_a_transaction_touches_a_bounded_number_of_rows(one, monkeypatch):
     """Many small ops are cut into batches like many changesets."""
-    monkeypatch.setattr(batches, "OPS", 3)
+    monkeypatch.setattr(batches, "FIRST", 3)
     frames = [framed(one.make(title(TOKENS[n], "a"), title(TOKENS[n + 1], "b"))) for n in range(4)]
     assert [len(batch) for batch in batches.batches(iter(frames))] == [2, 2]
 
