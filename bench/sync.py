@@ -40,7 +40,8 @@ Contestant = tuple[Side, str]
 def sides(folder: Path, count: int, records: Path, options: Options) -> Iterator[Side]:
     """Yield everybody, not started yet."""
     kinds: list[type[Side]] = [Singles, Pipe] if options.quick else [Singles, Hundreds, Pipe]
-    for kind in [*kinds, *([] if options.no_peers else [PouchDB, Morango])]:
+    peers = [] if options.no_peers else [PouchDB, Morango] if count <= options.slow_up_to else [PouchDB]
+    for kind in [*kinds, *peers]:
         place = folder / kind.__name__.lower()
         yield kind(place, count, records, options.rounds) if issubclass(kind, Edgecms) else kind(place, count, records)
 
@@ -100,7 +101,7 @@ def one_size(count: int, folder: Path, options: Options, report: Report) -> None
                     report.cannot(mode, error)
                 continue
             report.versions |= side.versions
-            everybody += [(side, mode) for mode in side.modes if mode != MORANGO or count <= options.slow_up_to]
+            everybody += [(side, mode) for mode in side.modes]
         for number, contestant in turns(options.rounds, everybody):
             side, mode = contestant
             report.say(f"{count:,} records, round {number}, {mode}")
@@ -122,7 +123,7 @@ def measure(options: Options, report: Report) -> None:
         with tempfile.TemporaryDirectory(prefix="edgecms-bench-") as folder:
             one_size(count, Path(folder), options, report)
     if not options.no_peers and max(options.sizes) > options.slow_up_to:
-        report.note(f"{MORANGO} was measured up to {options.slow_up_to:,} records; --slow-up-to N goes on")
+        report.note(f"Morango was measured up to {options.slow_up_to:,} records; --slow-up-to N goes on")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -130,7 +131,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     sizes = [1_000, 10_000, 100_000]
     parser.add_argument("--sizes", nargs="+", type=int, default=sizes, metavar="N", help="how many records (%(default)s)")
     parser.add_argument(
-        "--slow-up-to", type=int, default=10_000, metavar="N", help="Morango as it is up to so many records (%(default)s)"
+        "--slow-up-to", type=int, default=10_000, metavar="N", help="Morango up to so many records (%(default)s)"
     )
 
 
