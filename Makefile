@@ -44,7 +44,7 @@ check: .venv/.dev ## lint, types, import contracts, migrations up to date
 	$(BIN)/lint-imports
 	EDGECMS_DATA=build/check $(BIN)/python manage.py makemigrations --check --dry-run
 
-bench: .venv/.run ## measure everything beside limits and peers, half an hour; BENCH="sync pages --quick" chooses and is passed on
+bench: .venv/.run ## measure everything beside limits and peers, three quarters of an hour; BENCH="sync pages --quick" chooses and is passed on
 	$(BIN)/python -m bench $(BENCH)
 
 simulate: .venv/.run ## simulate whole sites: SEEDS= how many, START= the first; DATABASE_URL= for PostgreSQL
