@@ -57,7 +57,7 @@ def _in_sight(
 def _shown(row: RowKey, field: FieldSpec, element: str | None) -> set[str]:
     spec = spec_of(row.model)
     assert spec is not None
-    value = spec.model._base_manager.filter(pk=row.token).values_list(field.name, flat=True).first()
+    value = spec.model._base_manager.filter(pk=row.token).values_list(field.attname, flat=True).first()
     return _words((value or {}).get(element) if element is not None else value)
 
 

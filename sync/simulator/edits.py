@@ -64,7 +64,7 @@ class Editor:
         self.deed.made.append(row)
         self.deed.what.append(f"makes {spec.label} {instance.pk}")
         for name, item in spec.fields.items():
-            wants = item.to_json(getattr(instance, name))
+            wants = item.to_json(getattr(instance, item.attname))
             self.deed.intents.append(Intent(row, name, None, None, copy.deepcopy(wants), {}))
 
     def _can_make(self, spec: ModelSpec) -> bool:
@@ -81,12 +81,12 @@ class Editor:
             if item.policy == "claim" or name in spec.blobs or getattr(item.field, "auto_now_add", False):
                 continue
             if _decides_scope(spec, item):
-                values[name] = conf.farm()
+                values[item.attname] = conf.farm()
                 continue
             if item.field.is_relation:
-                values[name] = self._reference(item)
+                values[item.attname] = self._reference(item)
             elif not item.field.has_default() or item.policy in ("set", "map") or self.random.random() < 0.3:
-                values[name] = samples.value(item, self.random)
+                values[item.attname] = samples.value(item, self.random)
         return values
 
     def _reference(self, item: Any) -> Any:
@@ -110,9 +110,10 @@ class Editor:
             if item.field.is_relation:
                 found = self._reference(item)
                 if found is not None or item.field.null:
-                    setattr(instance, name, found)
+                    setattr(instance, item.attname, found)
             else:
-                setattr(instance, name, samples.value(item, self.random, copy.deepcopy(getattr(instance, name))))
+                present = copy.deepcopy(getattr(instance, item.attname))
+                setattr(instance, item.attname, samples.value(item, self.random, present))
         return chosen
 
     def _may_change(self, spec: ModelSpec, name: str, item: Any) -> bool:
@@ -136,13 +137,14 @@ class Editor:
         tokens = self.random.sample(self.tokens(spec), 1) if self.random.random() < 0.6 else self.tokens(spec)
         changed = self.change(instance)[:1]
         for name in changed:
-            item, wants = spec.fields[name], getattr(instance, name)
+            item = spec.fields[name]
+            wants = getattr(instance, item.attname)
             for token in tokens:
-                was = item.to_json(spec.model._base_manager.filter(pk=token).values_list(name, flat=True)[0])
+                was = item.to_json(spec.model._base_manager.filter(pk=token).values_list(item.attname, flat=True)[0])
                 row = RowKey(spec.label, token)
                 intent = Intent(row, name, was, was, item.to_json(copy.deepcopy(wants)), heads_of(row), is_statement=True)
                 self.deed.intents.append(intent)
-            spec.model._base_manager.filter(pk__in=tokens).update(**{name: wants})
+            spec.model._base_manager.filter(pk__in=tokens).update(**{item.attname: wants})
             self.deed.what.append(f"updates {name} of {len(tokens)} {spec.label}")
 
     def delete(self) -> None:

@@ -63,7 +63,8 @@ def look(replica: Replica, log: dict[bytes, tuple[int, Changeset]] | None = None
         {scope: bytes(value) for scope, value in Digest.objects.values_list("scope", "value") if any(bytes(value))},
         {
             spec.label: {
-                row[0]: tuple(map(repr, row[1:])) for row in spec.model._base_manager.values_list("token", *spec.names)
+                row[0]: tuple(map(repr, row[1:]))
+                for row in spec.model._base_manager.values_list("token", *(f.attname for f in spec.fields.values()))
             }
             for spec in all_specs()
         },

@@ -93,7 +93,10 @@ def two_tabs(world: World, replica: Replica, step: Step) -> None:
 
 
 def _there_and_back(world: World, replica: Replica, step: Step, row: Any, names: list[str]) -> None:
-    before = {name: copy.deepcopy(getattr(row, name)) for name in names}
+    spec = spec_of(type(row)._meta.label_lower)
+    assert spec is not None
+    attributes = [spec.fields[name].attname for name in names]
+    before = {name: copy.deepcopy(getattr(row, name)) for name in attributes}
 
     def go(editor: Editor) -> None:
         editor.change(row, names)

@@ -30,7 +30,7 @@ def open_row(editor: Editor, number: int, carries_versions: bool = False, instan
     carried = Versions.read([row]).pack() if carries_versions else ""
     spec = spec_of(row.model)
     assert spec is not None
-    loaded = {name: copy.deepcopy(instance.__dict__.get(name)) for name in spec.fields}
+    loaded = {f.attname: copy.deepcopy(instance.__dict__.get(f.attname)) for f in spec.fields.values()}
     is_form = carries_versions or editor.random.random() < 0.5
     return Tab(number, instance, heads_of(row), is_form, loaded, carried)
 
@@ -62,7 +62,9 @@ def submit(editor: Editor, tab: Tab, names: Sequence[str] = ()) -> None:
 
 def _typed(spec: ModelSpec, tab: Tab) -> list[str]:
     """The fields that do not show any more what the form was opened with."""
-    return [name for name, saw in tab.loaded.items() if name in spec.fields and tab.instance.__dict__.get(name) != saw]
+    shown = tab.instance.__dict__
+    present = {item.attname: name for name, item in spec.fields.items()}
+    return [present[name] for name, saw in tab.loaded.items() if name in present and shown.get(name) != saw]
 
 
 def _carry(tab: Tab, instance: Any) -> None:
@@ -101,9 +103,9 @@ def _drop(editor: Editor, spec: ModelSpec, tab: Tab, present: Any) -> None:
 def _intend(
     editor: Editor, spec: ModelSpec, item: FieldSpec, target: Any, tab: Tab, standing: dict[str, frozenset[bytes]]
 ) -> None:
-    row, saw = RowKey(spec.label, target.pk), tab.loaded[item.name]
-    was = spec.model._base_manager.filter(pk=target.pk).values_list(item.name, flat=True).first()
-    wants = copy.deepcopy(getattr(target, item.name))
+    row, saw = RowKey(spec.label, target.pk), tab.loaded[item.attname]
+    was = spec.model._base_manager.filter(pk=target.pk).values_list(item.attname, flat=True).first()
+    wants = copy.deepcopy(getattr(target, item.attname))
     values = item.to_json(saw), item.to_json(was), item.to_json(wants)
     carrying = tab if tab.carried else None
     editor.deed.intents.append(Intent(row, item.name, *values, tab.heads, tab=carrying, standing=standing))

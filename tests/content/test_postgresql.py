@@ -25,10 +25,11 @@ ELSEWHERE = (
 @pytest.mark.timeout(300)
 def test_what_editors_and_clients_decide_holds_on_postgresql(postgresql_server: PostgreSQL) -> None:
     """Conflicts and how they are decided, forms that come late, versions of the API, addresses: each promise is kept there too."""
-    places = [str(HERE / f"test_{name}.py") for name in NAMES]
+    places = [str(HERE / f"test_{name}.py") for name in (*NAMES, "postgresql")]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", f"not ({ELSEWHERE})", *places]
     environment = {**os.environ, "DATABASE_URL": postgresql_server.database()}
     for name in [name for name in environment if name.startswith("PYTEST_")]:
         del environment[name]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=290, cwd=HERE.parents[1])
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    assert "this is the session that the test starts" in done.stdout, "this ran on SQLite again"

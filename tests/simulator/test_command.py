@@ -15,13 +15,14 @@ from urllib.parse import urlsplit
 import pytest
 from django.core.management import CommandError, call_command
 
+from sync.simulator.runs import run_seed
 from sync.simulator.script import Script, Step
 from tests.servers import PostgreSQL
 from tests.simulator.bugs import BUGS
 
 TOP = Path(__file__).resolve().parents[2]
 KEYS = ["database", "seeds", "first", "last", "steps", "exchanges", "faults", "seconds", "failed"]
-MISTAKE = BUGS["over_is_nothing"]  # the first seed finds it
+MISTAKE, SEEDS = BUGS["over_is_nothing"], 25  # within so many it is found
 
 
 def manage(folder: Path, *args: str, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -60,24 +61,25 @@ def test_it_prints_what_went_through_as_one_object(tmp_path):
     assert not (tmp_path / "data" / "db.sqlite3").exists()
 
 
-def test_a_broken_promise_is_told_with_its_seed_and_the_shortest_script_which_fails_again(called, tmp_path):
+def test_a_broken_promise_is_told_with_its_seed_and_the_shortest_script_which_fails_again(called, stores, tmp_path):
     """Status 1. The script, written to a file, fails alike with ``--script``, and breaks no promise once the mistake is mended."""
     with MISTAKE.planted():
-        status, out, err = called("--seeds", 1)
+        found = next(outcome for seed in range(1, SEEDS) if (outcome := run_seed(seed, stores)).failed)
+        seed = found.script.seed
+        status, out, err = called("--start", seed, "--seeds", 1)
         assert status == 1
         head, _, script = err.partition("the shortest script (manage.py sync_simulate --script FILE runs it again):\n")
-        gist = "a statement left a head that it had before it"
-        assert head.startswith("seed 1 fails: ") and gist in head.splitlines()[0] and "what happened:" in head
-        assert 0 < len(Script.decode(script).steps) <= 5
+        assert head.startswith(f"seed {seed} fails: ") and "what happened:" in head
+        assert 0 < len(Script.decode(script).steps) < len(found.script.steps)
         assert out.startswith("1 seeds on sqlite: ") and "; 1 failed" in out.splitlines()[0]
         file = tmp_path / "failure.jsonl"
         file.write_text(script)
         status, out, err = called("--script", file, "--json")
         assert status == 1 and err.startswith(head)
         (failed,) = json.loads(out)["failed"]
-        assert (failed["seed"], failed["script"]) == (1, script.strip()) and gist in failed["error"]
+        assert (failed["seed"], failed["script"]) == (seed, script.strip()) and failed["error"] in head
     status, out, err = called("--script", file)
-    assert status == 0 and "seed 1 breaks no promise" in err and "; 0 failed" in out.splitlines()[0]
+    assert status == 0 and f"seed {seed} breaks no promise" in err and "; 0 failed" in out.splitlines()[0]
 
 
 def test_the_summary_for_people_is_a_line_of_figures_and_one_of_faults(called):
@@ -121,12 +123,15 @@ def test_it_runs_on_postgresql_in_databases_of_its_own(postgresql_server: Postgr
 
 
 def test_it_runs_with_the_models_of_any_app(tmp_path):
-    """A site with an app of its own: rows of its models are made, edited and deleted, and every promise holds for them."""
-    kinds = ["create"] * 12 + ["exchange"] * 3 + ["save"] * 12 + ["delete"] * 4
+    """A site with an app of its own: rows of its models are made, edited and deleted, and every promise holds for them.
+
+    Also where a field is called otherwise in ops, as ``hue`` in this release, which was ``colour`` in others.
+    """
+    kinds = ["create"] * 12 + ["exchange"] * 3 + ["save"] * 12 + ["update"] * 4 + ["two_tabs"] * 2 + ["delete"] * 3
     script = Script(1, 0, tuple(Step(n, do, n % 3, 20, (n + 1) % 3) for n, do in enumerate(kinds, 1)))
     (tmp_path / "garden.jsonl").write_text(script.encode())
-    site = {"DJANGO_SETTINGS_MODULE": "tests.upgrade.settings", "GARDEN_RELEASE": "2"}
+    site = {"DJANGO_SETTINGS_MODULE": "tests.upgrade.settings", "GARDEN_RELEASE": "3"}
     done = manage(tmp_path, "--script", str(tmp_path / "garden.jsonl"), **site)
     assert done.returncode == 0 and "breaks no promise" in done.stderr, done.stderr[-3000:]
-    for deed in ("makes garden.plant", "makes garden.bed", "saves garden.plant", "deletes garden."):
+    for deed in ("makes garden.plant", "makes garden.bed", "saves garden.plant", "colour", "deletes garden."):
         assert deed in done.stderr, f"no step {deed}"
