@@ -27,7 +27,7 @@ from sync.core.trust import (
     parse_entry,
 )
 from sync.models import Chain, Entry, Tip, Trusted
-from sync.standing import until_the_log_grows
+from sync.standing import until_the_list_changes
 
 MODEL = "sync.trust"  # stands in ops where a model would; the token is a replica's name
 FIELD = "entry"
@@ -51,7 +51,7 @@ def current() -> TrustList:
     return TrustList(dict(_current().entries))
 
 
-@until_the_log_grows
+@until_the_list_changes
 def _current() -> TrustList:
     found = TrustList({row.name: parse_entry(row.entry) for row in Trusted.objects.order_by("rank")})
     name, pinned = root()

@@ -42,6 +42,20 @@ def test_a_second_look_costs_one_statement_each():
     assert len(statements) == 3
 
 
+def test_the_list_is_not_read_again_for_what_has_nothing_to_do_with_it():
+    """However much arrives, also within the transaction of a batch; only a change of the list is read."""
+    origin = Origin("NODE01-LON", Role.NODE).trust_here()
+    trusting.current()
+    arrive(origin.make(title(TOKEN, "News")))
+    with transaction.atomic():
+        Section.objects.create(title="Local")
+        with counted() as statements:
+            trusting.current()
+    assert len(statements) == 1
+    Origin("NODE02-LON", Role.NODE).trust_here()
+    assert "NODE02-LON" in trusting.current().entries
+
+
 def test_whatever_arrives_or_is_written_is_seen_at_once():
     """An entry of the trusted list, a changeset of another replica, one of this."""
     me = trusting.me()
