@@ -77,17 +77,17 @@ def main() -> None:
 
 def run(count: int, each: int, profile: str) -> dict[str, Any]:
     """Receive new rows and changes of them, and send them on."""
-    from bench.origin import Origin, frames
+    from bench.author import Author, frames
     from bench.records import records
     from sync import exchange, trust_admin, trusting
     from sync.core import wire
     from sync.core.policy import Role
     from sync.receive import receive
 
-    origin = Origin("EDGE01-BENCH")
-    trust_admin.trust(origin.name, Role.EDGE, "bench", "http://localhost:2", origin.public)
+    author = Author()
+    trust_admin.trust(author.name, Role.EDGE, "bench", "http://localhost:2", author.public)
     found: dict[str, Any] = {"records": count, "each": each}
-    made: dict[str, Callable[..., Any]] = {"insert": origin.insert, "update": origin.update}
+    made: dict[str, Callable[..., Any]] = {"insert": author.insert, "update": author.update}
     for name, make in made.items():
         stream = list(frames(make(records(count, seed=1), each)))
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

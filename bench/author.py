@@ -51,6 +51,7 @@ def draft(record: dict[str, Any], token: str) -> tuple[str, dict[str, Any]]:
     }
 
 
+MakeOp = Callable[[dict[str, Any], list[bytes], dict[str, int]], Op]
 Shape = Callable[[dict[str, Any], str], tuple[str, dict[str, Any]]]
 
 
@@ -62,6 +63,8 @@ class Author:
         self.key = Ed25519PrivateKey.from_private_bytes(self.dice.randbytes(32))
         self.incarnation = f"{self.dice.getrandbits(64):016x}"
         self.seq, self.prev, self.ms = 0, "", 0
+        # By token of the record: the row that was made of it, its model, and the changeset that wrote its text last.
+        self.rows, self.models, self.last = dict[str, str](), dict[str, str](), dict[str, str]()
         self.made = datetime.now(UTC)
 
     @property
@@ -74,25 +77,40 @@ class Author:
 
         One together is what a transaction of a replica leaves in its log; more is what a replica has pulled.
         """
-        changesets = self.changesets(records, each)
+        changesets = self.insert(records, each)
         while part := list(islice(changesets, together)):
             raw = wire.pack(b"".join(wire.lines_of(c.raw, c.signature, c.values.values()) for c in part))
             yield wire.parse(raw, wire.unpack(raw))
 
-    def changesets(self, records: Iterable[dict[str, Any]], each: int = 1) -> Iterator[Changeset]:
+    def insert(self, records: Iterable[dict[str, Any]], each: int = 1) -> Iterator[Changeset]:
         """Yield changesets of ``each`` new rows, the next ones of its chain."""
+        return self._made(records, each, self._row)
+
+    def update(self, records: Iterable[dict[str, Any]], each: int = 1) -> Iterator[Changeset]:
+        """Yield changesets that give ``each`` rows, inserted before from records of the same tokens, other texts."""
+        return self._made(records, each, self._text)
+
+    def _made(self, records: Iterable[dict[str, Any]], each: int, op: MakeOp) -> Iterator[Changeset]:
         left = iter(records)
         while part := list(islice(left, each)):
-            yield self._sign(part)
+            texts: list[bytes] = []
+            refs: dict[str, int] = {}
+            changeset = self._sign([op(record, texts, refs) for record in part], texts, list(refs))
+            self.last.update((record["token"], changeset.dot.hex()) for record in part)
+            yield changeset
 
-    def _op(self, record: dict[str, Any], texts: list[bytes]) -> Op:
-        token = new_token(self.name, self.made, self.dice.choice)
+    def _row(self, record: dict[str, Any], texts: list[bytes], refs: dict[str, int]) -> Op:
+        token = self.rows[record["token"]] = new_token(self.name, self.made, self.dice.choice)
         model, fields = self.shape(record, token)
+        self.models[record["token"]] = model
         return Op(model, token, [_write(name, value, texts) for name, value in fields.items()])
 
-    def _sign(self, rows: Sequence[dict[str, Any]]) -> Changeset:
-        texts: list[bytes] = []
-        ops = [self._op(record, texts) for record in rows]
+    def _text(self, record: dict[str, Any], texts: list[bytes], refs: dict[str, int]) -> Op:
+        known = record["token"]
+        over = [refs.setdefault(self.last[known], len(refs))]
+        return Op(self.models[known], self.rows[known], [_write("description", record["description"], texts, over)])
+
+    def _sign(self, ops: list[Op], texts: list[bytes], refs: list[str]) -> Changeset:
         self.seq, self.ms = self.seq + 1, self.ms + 1
         head = Head(
             name=self.name,
@@ -103,7 +121,7 @@ class Author:
             author="ada",
             schema="1",
             prev=self.prev or None,
-            refs=[],
+            refs=refs,
             ops=ops,
         )
         raw = encode(head)
@@ -112,8 +130,20 @@ class Author:
         return changeset
 
 
-def _write(name: str, value: Any, texts: list[bytes]) -> Write:
+def frames(changesets: Iterable[Changeset], most: int = wire.MAX_FRAME_CHANGESETS) -> Iterator[bytes]:
+    """Yield frames as a sender fills them: up to ``most`` changesets or 256 KB each."""
+    lines: list[bytes] = []
+    for changeset in changesets:
+        lines.append(wire.lines_of(changeset.raw, changeset.signature, changeset.values.values()))
+        if len(lines) >= most or sum(map(len, lines)) >= wire.FRAME_BYTES:
+            yield wire.pack(b"".join(lines))
+            lines = []
+    if lines:
+        yield wire.pack(b"".join(lines))
+
+
+def _write(name: str, value: Any, texts: list[bytes], over: Sequence[int] = ()) -> Write:
     inline, text = detach(value)
     if text is not None:
         texts.append(text)
-    return Write(name, None, inline, [], name in LATEST)
+    return Write(name, None, inline, list(over), name in LATEST)

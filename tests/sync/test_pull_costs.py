@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from bench.origin import Origin, frames
+from bench.author import Author, frames
 from bench.records import records
 from content.models import Section
 from sync import batches, exchange, receive, trust_admin, trusting
@@ -22,11 +22,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def origin() -> Callable[[str], Origin]:
+def origin() -> Callable[[str], Author]:
     """What makes an edge that is trusted here."""
 
-    def make(name: str) -> Origin:
-        made = Origin(name)
+    def make(name: str) -> Author:
+        made = Author(name)
         trust_admin.trust(name, Role.EDGE, "thames", f"http://{name.lower()}", made.public)
         return made
 
