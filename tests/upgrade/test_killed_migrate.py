@@ -107,20 +107,22 @@ def keep(folder: Path, server: PostgreSQL | None, url: str) -> Callable[[], None
     """Keep what a replica is now, and return what puts it back."""
     kept, name = folder.with_name("kept"), urlsplit(url).path[1:]
 
-    def copy(there: str, here: str) -> None:
+    def copy(there: str, here: str) -> bool:
         if server is not None:
             with server.connect() as connection:
+                connection.execute("SET statement_timeout = '5s'")  # it was seen to wait for ever, once in a hundred times
                 connection.execute(f"DROP DATABASE IF EXISTS {here} WITH (FORCE)".encode())
                 connection.execute(f"CREATE DATABASE {here} TEMPLATE {there}".encode())
+        return True
 
     def put_back() -> None:
         for path in folder.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         shutil.copytree(kept, folder, dirs_exist_ok=True)
-        copy(f"{name}_kept", name)
+        eventually(lambda: copy(f"{name}_kept", name))
 
     shutil.copytree(folder, kept)
-    copy(name, f"{name}_kept")
+    eventually(lambda: copy(name, f"{name}_kept"))
     return put_back
 
 
