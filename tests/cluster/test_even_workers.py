@@ -61,7 +61,7 @@ def test_connections_that_stay_open_are_shared_by_both_workers(site: tuple[Repli
         for _ in range(REQUESTS):
             ask(connections)
     total = CONNECTIONS * REQUESTS
-    found = eventually(lambda: (count := answered(log) - before).total() == total and count)
+    found = eventually(lambda: (count := answered(log) - before).total() >= total and count)
     assert len(found) == 2 and min(found.values()) >= total / 4, f"of {children(pid)} have answered: {found}"
 
 
@@ -87,4 +87,4 @@ def shared_with(worker: int, replica: Replica, log: Path) -> bool:
         for connection in connections:
             stack.callback(connection.close)
         ask(connections)
-    return bool(eventually(lambda: (count := answered(log) - before).total() == 8 and count)[f"<{worker}>"])
+    return bool(eventually(lambda: (count := answered(log) - before).total() >= 8 and count)[f"<{worker}>"])

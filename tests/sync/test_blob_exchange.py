@@ -84,11 +84,7 @@ def shelve() -> Iterator[Any]:
 
 def fetch(shelf: Shelf) -> None:
     """Ask the peer for all that is missing."""
-    client = Peer(MASTER, shelf.url)
-    try:
-        blob_exchange.fetch(client, MASTER)
-    finally:
-        client.close()
+    blob_exchange.fetch(Peer(MASTER, shelf.url), MASTER)
 
 
 def contents(count: int) -> list[bytes]:
