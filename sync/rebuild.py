@@ -173,11 +173,6 @@ def _drop_empty(batch: Batch) -> None:
     sql.delete_in(TABLE, "key", [key.stored for key in empty])
 
 
-def retry_unprojected() -> int:
-    """Project again what could not be shown, as after an upgrade; return how many rows are shown now."""
-    return sum(not reason for _, reason in retry_rows())
-
-
 def retry_rows() -> Iterator[tuple[RowKey, str]]:
     """Project again what could not be shown; yield each such row with the reason why it is still not (empty: it is shown)."""
     keys = [RowKey(*row) for row in Register.objects.filter(projected=False).values_list("model", "token")]

@@ -39,12 +39,12 @@ def test_redis_comes_back_empty_on_the_same_address(redis_server: Redis) -> None
 
 
 OWNER = """
-import time
+import sys
 from tests.servers import PostgreSQL
 server = PostgreSQL()
 server.start()
 print(server.child.pid, server.folder, flush=True)
-time.sleep(600)
+sys.stdin.read()  # to its end, which comes with that of the test
 """
 
 
@@ -52,7 +52,9 @@ time.sleep(600)
 def test_a_server_ends_with_its_owner_even_if_that_is_killed(postgresql_server: PostgreSQL) -> None:
     """Nobody who kills a test run has to look for its PostgreSQL and its folder afterwards."""
     top = Path(__file__).resolve().parents[1]
-    with subprocess.Popen([sys.executable, "-c", OWNER], cwd=top, stdout=subprocess.PIPE, text=True) as owner:
+    with subprocess.Popen(
+        [sys.executable, "-c", OWNER], cwd=top, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as owner:
         assert owner.stdout is not None
         pid, folder = owner.stdout.readline().split()
         assert Path(folder).is_dir() and is_postgres(int(pid))

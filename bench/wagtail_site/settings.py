@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from bench import stock
+
 FOLDER = Path(os.environ["BENCH_FOLDER"])
 CACHED = bool(os.environ.get("BENCH_CACHED"))
 SECRET_KEY = "bench"
@@ -13,35 +15,17 @@ INSTALLED_APPS = [
     *(["wagtailcache"] if CACHED else []),
     "wagtail.contrib.redirects", "wagtail.embeds", "wagtail.sites", "wagtail.users", "wagtail.snippets", "wagtail.documents",
     "wagtail.images", "wagtail.search", "wagtail.admin", "wagtail", "modelcluster", "taggit",
-    "django.contrib.admin", "django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions",
-    "django.contrib.messages", "django.contrib.staticfiles",
+    *stock.APPS,
 ]  # fmt: skip
 MIDDLEWARE = [
     *(["wagtailcache.cache.UpdateCacheMiddleware"] if CACHED else []),
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "django.middleware.security.SecurityMiddleware",
+    *stock.MIDDLEWARE,
+    stock.SECURITY,
     "wagtail.contrib.redirects.middleware.RedirectMiddleware",
     *(["wagtailcache.cache.FetchFromCacheMiddleware"] if CACHED else []),
 ]
 ROOT_URLCONF = "bench.wagtail_site.urls"
-TEMPLATES = [
-    {
-        "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "APP_DIRS": True,
-        "OPTIONS": {
-            "context_processors": [
-                "django.template.context_processors.request",
-                "django.contrib.auth.context_processors.auth",
-                "django.contrib.messages.context_processors.messages",
-            ]
-        },
-    }
-]
+TEMPLATES = stock.TEMPLATES
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",

@@ -59,12 +59,15 @@ class Site:
                 zygote.must("sync_pull")
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """The site, on which each test goes on where the one before ended."""
+def sites(folder: Path, database_url: str = "") -> Iterator[Site]:
+    """Yield a site whose replicas know each other; the first edge is on ``database_url``, or on SQLite. Afterwards all has ended."""
     with ExitStack() as stack:
-        cluster = stack.enter_context(Cluster(tmp_path_factory.mktemp("restored")))
-        replicas = [cluster.make("MASTER01", "master"), *(cluster.make(f"EDGE0{n}", "edge", "thames") for n in (1, 2))]
+        cluster = stack.enter_context(Cluster(folder))
+        replicas = [
+            cluster.make("MASTER01", "master"),
+            cluster.make("EDGE01", "edge", "thames", database_url=database_url),
+            cluster.make("EDGE02", "edge", "thames"),
+        ]
         master, first, second = (stack.enter_context(Zygote(replica)) for replica in replicas)
         site = Site(master, first, second, stack, {})
         for zygote in site.all():
@@ -74,6 +77,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             site.up(zygote)
         site.exchange()
         yield site
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The site, on which each test goes on where the one before ended."""
+    yield from sites(tmp_path_factory.mktemp("restored"))
 
 
 def write(zygote: Zygote, title: str) -> str:

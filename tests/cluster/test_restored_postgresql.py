@@ -5,16 +5,14 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.cluster.harness import Cluster
-from tests.cluster.test_restored import SEQUENCES, Site, assert_healed, origin, titles, write
-from tests.cluster.zygote import Zygote, introduce
+from tests.cluster.test_restored import SEQUENCES, Site, assert_healed, origin, sites, titles, write
+from tests.cluster.zygote import Zygote
 from tests.servers import PostgreSQL, free_port, require
 
 pytestmark = [pytest.mark.cluster, pytest.mark.postgresql]
@@ -23,22 +21,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.postgresql]
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, postgresql_server: PostgreSQL) -> Iterator[Site]:
     """A master on SQLite and two edges of one farm, the first on PostgreSQL; each test goes on where the one before ended."""
-    with ExitStack() as stack:
-        cluster = stack.enter_context(Cluster(tmp_path_factory.mktemp("restored")))
-        replicas = [
-            cluster.make("MASTER01", "master"),
-            cluster.make("EDGE01", "edge", "thames", database_url=postgresql_server.database()),
-            cluster.make("EDGE02", "edge", "thames"),
-        ]
-        master, first, second = (stack.enter_context(Zygote(replica)) for replica in replicas)
-        site = Site(master, first, second, stack, {})
-        for zygote in site.all():
-            zygote.must("migrate", "--verbosity", "0")
-        introduce(master, [first, second])
-        for zygote in site.all():
-            site.up(zygote)
-        site.exchange()
-        yield site
+    yield from sites(tmp_path_factory.mktemp("restored"), postgresql_server.database())
 
 
 def name_of(url: str) -> str:

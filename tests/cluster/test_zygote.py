@@ -19,7 +19,7 @@ from tests.cluster.zygote import LINES, Zygote, children
 
 pytestmark = pytest.mark.cluster
 
-FOR_EVER = "import time\nwhile True: time.sleep(1)"
+FOR_EVER = "import signal\nwhile True: signal.pause()"  # until it is killed
 OWNER = """
 import json, sys, pathlib
 from tests.cluster.harness import Cluster

@@ -3,38 +3,22 @@
 import os
 from pathlib import Path
 
+from bench import stock
+
 FOLDER = Path(os.environ["BENCH_FOLDER"])
 SECRET_KEY = "bench"
 DEBUG = False
 ALLOWED_HOSTS = ["*"]
 INSTALLED_APPS = [
     "bench.editors.plain",
-    "django.contrib.admin", "django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions",
-    "django.contrib.messages", "django.contrib.staticfiles",
+    *stock.APPS,
 ]  # fmt: skip
 MIDDLEWARE = [
-    "django.middleware.security.SecurityMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    stock.SECURITY,
+    *stock.MIDDLEWARE,
 ]
 ROOT_URLCONF = "bench.editors.plain.urls"
-TEMPLATES = [
-    {
-        "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "APP_DIRS": True,
-        "OPTIONS": {
-            "context_processors": [
-                "django.template.context_processors.request",
-                "django.contrib.auth.context_processors.auth",
-                "django.contrib.messages.context_processors.messages",
-            ]
-        },
-    }
-]
+TEMPLATES = stock.TEMPLATES
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
