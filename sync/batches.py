@@ -1,6 +1,6 @@
 """A stream in batches, each of which is one transaction: large enough to be quick, small enough that nobody else waits long for it.
 
-Whoever writes meanwhile waits for one batch at most. So a batch is given as many changesets as lately took ``SECONDS``; never fewer
+Whoever writes meanwhile waits for two batches at most. So a batch is given as many changesets as lately took ``SECONDS``; never fewer
 than a frame, which is kept as it came.
 """
 
