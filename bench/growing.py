@@ -17,7 +17,7 @@ from typing import Any
 
 import django
 
-from bench.author import Author, draft
+from bench.author import Author, draft, trust_all
 from bench.records import records
 
 TIMES, ENOUGH = 9, 3.0  # how often a work is done, unless it takes so many seconds before
@@ -38,12 +38,14 @@ def found(pages: int) -> dict[str, Any]:
 def grow(rows: int, authors: int) -> dict[str, Any]:
     """Receive so many rows from so many authors, each a changeset of its own."""
     from content.models import Section
+    from sync import trusting
     from sync.receive import receive
 
     _carelessly()
     section = Section.objects.get().token
     everybody = [Author(f"AUTHOR{number}-BENCH", draft) for number in range(1, authors + 1)]
-    _trust(everybody)
+    trust_all(everybody)
+    trusting.current()  # outside of a transaction, as any request of a peer asks for it: so it is remembered
     made = ({**record, "section": section} for record in records(rows))
     shares = [rows // authors + (number < rows % authors) for number in range(authors)]
     frames = (author.frames(islice(made, share), together=200) for author, share in zip(everybody, shares, strict=True))
@@ -51,26 +53,6 @@ def grow(rows: int, authors: int) -> dict[str, Any]:
     if receipt.applied != rows:
         raise RuntimeError(f"{receipt} came of {rows} rows")
     return {}
-
-
-def _trust(authors: list[Author]) -> None:
-    """Put all on the list by one changeset: one after the other, each entry would write the whole list anew."""
-    from django.db import transaction
-
-    from sync import admission, incarnation, local, trusting
-    from sync.commit import Draft, make
-    from sync.core.changeset import Op
-    from sync.core.policy import TRUST, Role
-    from sync.core.trust import Open, TrustEntry
-
-    with transaction.atomic():
-        local.take_turn()
-        draft = Draft()
-        for author in authors:
-            value = trusting.entry_value(TrustEntry({}, Open(Role.EDGE, "bench", "", author.public)))
-            draft.ops.append(Op(trusting.MODEL, author.name, [draft.write(trusting.FIELD, None, value, [])]))
-        make(TRUST, draft, incarnation.ensure())
-        admission.readmit(trusting.refresh())
 
 
 def edit(times: int) -> dict[str, Any]:

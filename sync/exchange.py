@@ -5,80 +5,35 @@ Scopes are never mixed up: only chains that both sides may hold are compared, na
 
 from __future__ import annotations
 
-import hashlib
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 
-from sync import ancestry, conf, local, log, trusting
+from sync import ancestry, conf, local, log
 from sync.core import wire
 from sync.core.changeset import ChainKey, Changeset
 from sync.core.errors import MalformedError
-from sync.core.policy import TRUST, Party, is_entitled
+from sync.core.policy import TRUST, Party
 from sync.db import sql
+from sync.ends import TipAt, by_chain, chains_here
 from sync.log import Known
-from sync.models import Chain, Entry, Segment
-from sync.standing import until_the_log_grows
+from sync.models import Entry, Segment
 
 MAX_TIPS = 100_000
 PAGE = 500
 READ = 200  # changesets whose segments are read at once
 
 
-class TipAt(NamedTuple):
-    """An end of a chain."""
-
-    chain: ChainKey
-    seq: int
-    dot: bytes
-
-
 def tips_between(me: Party, peer: Party) -> list[TipAt]:
     """Return the tips of all chains here that both sides may hold, and that the trusted list has a key for, sorted."""
-    return list(_between(me, peer)[0])
+    return list(chains_here().between(me, peer).tips)
 
 
 def summary_between(me: Party, peer: Party) -> str:
     """Return the ``summary`` of these."""
-    return _between(me, peer)[1]
-
-
-@until_the_log_grows
-def _between(me: Party, peer: Party) -> tuple[list[TipAt], str]:
-    tips = _tips_between(me, peer)
-    return tips, summary(tips)
-
-
-def _tips_between(me: Party, peer: Party) -> list[TipAt]:
-    tips = [TipAt(*tip) for tip in log.tips() if is_entitled(me, tip[0].scope) and is_entitled(peer, tip[0].scope)]
-    keyless = _keyless()
-    return [tip for tip in tips if tip.chain not in keyless]
-
-
-def _keyless() -> set[ChainKey]:
-    """The chains whose key is on the list no more, as of an incarnation that nobody had seen when its key was revoked.
-
-    No other replica could check or would take them, and offering them would make every exchange look unfinished for ever.
-    """
-    entries = trusting.current().entries
-    return {
-        ChainKey(name, incarnation, scope)
-        for name, incarnation, scope, key in Chain.objects.values_list("name", "incarnation", "scope", "key")
-        if (entry := entries.get(name)) is None or entry.key_for(incarnation) != key
-    }
-
-
-def summary(tips: Iterable[TipAt]) -> str:
-    """Return 64 hex digits, equal where two replicas hold the same changesets.
-
-    SHA-256 over the sorted lines ``name incarnation scope seq dot``, each ended by a newline.
-    """
-    digest = hashlib.sha256()
-    for tip in sorted(tips):
-        digest.update(f"{' '.join(tip.chain)} {tip.seq} {tip.dot.hex()}\n".encode())
-    return digest.hexdigest()
+    return chains_here().between(me, peer).summary
 
 
 def tips_as_json(tips: Iterable[TipAt]) -> list[list[Any]]:
@@ -104,51 +59,54 @@ def missing(have: Sequence[TipAt], me: Party, peer: Party, asks_again: bool = Fa
     has is known here.
     """
     lags = list(_lags(have, tips_between(me, peer)))
-    chains = {ChainKey(c.name, c.incarnation, c.scope): c.pk for c in Chain.objects.all()}
     for is_trust in (True, False):
-        streams = [lag.entries(chains[lag.chain], asks_again) for lag in lags if (lag.chain.scope == TRUST) is is_trust]
+        streams = [lag.entries(asks_again) for lag in lags if (lag.chain.scope == TRUST) is is_trust]
         yield from heapq.merge(*streams, key=lambda entry: entry.position)
 
 
 def together(theirs: Sequence[TipAt], ours: Sequence[TipAt]) -> list[TipAt]:
     """Return the ends of what a peer holds that had ``theirs`` and was given all up to ``ours``, which are the tips here."""
-    known = log.known(tip.dot for tip in set(theirs) - set(ours))
-    return [*ours, *sorted(tip for tip in set(theirs) - set(ours) if tip.dot not in known)]
+    others = set(theirs).difference(ours)
+    known = log.known(tip.dot for tip in others)
+    return [*ours, *sorted(tip for tip in others if tip.dot not in known)]
 
 
-def count_missing(have: Sequence[TipAt], ours: Sequence[TipAt]) -> int:
-    """Return how many changesets a peer with ``have`` lacks of those at and below ``ours``; as far as it can be known here."""
-    return sum(lag.count() for lag in _lags(have, ours))
+Places = Mapping[bytes, Known]
 
 
-def count_unknown(theirs: Sequence[TipAt], ours: Sequence[TipAt]) -> int:
+def count_missing(have: Sequence[TipAt], ours: Sequence[TipAt], places: Places | None = None) -> int:
+    """Return how many changesets a peer with ``have`` lacks of those at and below ``ours``; as far as it can be known here.
+
+    ``places`` is what the log knows of these tips, where that was read before.
+    """
+    return sum(lag.count() for lag in _lags(have, ours, places))
+
+
+def count_unknown(theirs: Sequence[TipAt], ours: Sequence[TipAt], places: Places | None = None) -> int:
     """Return how many changesets a peer with the tips ``theirs`` has that are not here, as far as the numbers say."""
+    others = set(theirs).difference(ours)
+    if not others:
+        return 0
+    known = log.known(tip.dot for tip in others) if places is None else places
     best: dict[ChainKey, int] = {}
     for tip in ours:
         best[tip.chain] = max(best.get(tip.chain, 0), tip.seq)
-    known = log.known(tip.dot for tip in set(theirs) - set(ours))
-    return sum(max(1, tip.seq - best.get(tip.chain, 0)) for tip in set(theirs) - set(ours) if tip.dot not in known)
+    return sum(max(1, tip.seq - best.get(tip.chain, 0)) for tip in others if tip.dot not in known)
 
 
-def _lags(have: Sequence[TipAt], ours: Sequence[TipAt]) -> Iterator[_Lag]:
-    """Yield the chains of ``ours`` of which a peer with ``have`` lacks something."""
-    theirs = _by_chain(have)
-    differing = {
-        chain: (ends, theirs.get(chain, []))
-        for chain, ends in _by_chain(ours).items()
-        if not {tip.dot for tip in ends} <= {tip.dot for tip in theirs.get(chain, [])}
-    }
-    known = log.known(tip.dot for ends, told in differing.values() for tip in [*ends, *told])
-    for chain, (ends, told) in differing.items():
-        here = [known[tip.dot] for tip in ends]
-        yield _Lag(chain, here, told, [known[t.dot] for t in told if t.dot in known and known[t.dot].chain == here[0].chain])
-
-
-def _by_chain(tips: Iterable[TipAt]) -> dict[ChainKey, list[TipAt]]:
-    found: dict[ChainKey, list[TipAt]] = {}
-    for tip in tips:
-        found.setdefault(tip.chain, []).append(tip)
-    return found
+def _lags(have: Sequence[TipAt], ours: Sequence[TipAt], places: Places | None = None) -> Iterator[_Lag]:
+    """Yield the chains of ``ours`` of which a peer with ``have`` lacks something. What is equal costs a look, and no statement."""
+    there = set(have)
+    behind = {tip.chain for tip in ours if tip not in there}
+    if not behind:
+        return
+    theirs, here = (by_chain(tip for tip in tips if tip.chain in behind) for tips in (have, ours))
+    known = places
+    if known is None:
+        known = log.known(tip.dot for chain, tips in here.items() for tip in [*tips, *theirs.get(chain, [])])
+    for chain, tips in here.items():
+        told, ends = theirs.get(chain, []), [known[tip.dot] for tip in tips]
+        yield _Lag(chain, ends, told, [known[t.dot] for t in told if t.dot in known and known[t.dot].chain == ends[0].chain])
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +123,9 @@ class _Lag:
         """Whether the peer, none of whose changesets is known here, seems to have all that is here and more."""
         return bool(self.told) and min(tip.seq for tip in self.told) > max(end.seq for end in self.ends)
 
-    def entries(self, chain: int, asks_again: bool) -> Iterator[Known]:
+    def entries(self, asks_again: bool) -> Iterator[Known]:
         """Yield what is to be sent."""
+        chain = self.ends[0].chain
         if not self.held:
             return iter(()) if self.is_ahead or (self.told and asks_again) else _entries(chain, 0)
         if len(self.ends) == 1:
@@ -190,7 +149,7 @@ class _Lag:
 def markers(tips: Iterable[TipAt]) -> list[TipAt]:
     """Return some changesets below ``tips``, ever farther apart: enough to find out with a peer where a chain was forked."""
     found: list[TipAt] = []
-    for chain, ends in _by_chain(tips).items():
+    for chain, ends in by_chain(tips).items():
         place = log.known([ends[0].dot])[ends[0].dot]
         found += [TipAt(chain, seq, dot) for seq, dot in ancestry.markers(place.chain, max(end.seq for end in ends))]
     return found

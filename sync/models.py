@@ -126,6 +126,7 @@ class Contact(models.Model):
     name = models.CharField(primary_key=True, max_length=32)
     last_contact = models.DateTimeField(null=True)
     tips = models.JSONField(default=list)
+    summary = models.CharField(max_length=64, blank=True, help_text="of the tips; empty: not known")
     lacking = models.JSONField(null=True, help_text="dots of changesets of which it lacked a value; null: not known")
     error = models.JSONField(null=True)
 

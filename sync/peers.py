@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sync import conf, trusting
 from sync.core.errors import NotAllowedError, UnknownPeerError
 from sync.core.policy import Party, Verb, may
+from sync.standing import until_the_list_changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,8 @@ class Listed:
 
 def allowed(verb: Verb) -> list[Listed]:
     """Return the peers that this replica may ``verb``, and that have an address."""
-    return [peer for peer in others().values() if peer.url and may(trusting.me(), verb, peer.party)]
+    me = trusting.me()
+    return [peer for peer in others().values() if peer.url and may(me, verb, peer.party)]
 
 
 def named(name: str, verb: Verb) -> Listed:
@@ -39,5 +41,10 @@ def named(name: str, verb: Verb) -> Listed:
 
 def others() -> dict[str, Listed]:
     """Return all others on the list by name, whether they have an address or not."""
+    return dict(_others())
+
+
+@until_the_list_changes
+def _others() -> dict[str, Listed]:
     others = [item for item in trusting.listing() if item["name"] != conf.name()]
     return {item["name"]: Listed(item["name"], item["url"], item["key"], trusting.party(item)) for item in others}

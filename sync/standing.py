@@ -91,7 +91,6 @@ def remembered_while(same: Callable[[], Any]) -> Callable[[Callable[..., T]], Ca
     return decorate
 
 
-until_the_log_grows = remembered_while(standing)
 until_the_list_changes = remembered_while(standing_of_the_list)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -26,6 +26,7 @@ from sync.core.trust import (
     evaluate,
     parse_entry,
 )
+from sync.db import sql
 from sync.models import Chain, Entry, Tip, Trusted
 from sync.standing import until_the_list_changes
 
@@ -91,10 +92,29 @@ def _writes() -> list[TrustWrite]:
     while more := masters - read:
         read |= more
         for chain in Chain.objects.filter(scope=TRUST, name__in=more):
-            for _, changeset in log.of_chain(chain.pk):
-                found += writes_of(changeset, chain.key)
+            found += _writes_in(chain)
         masters = {write.subject for write in found if write.entry.was_master} | read
     return found
+
+
+_read: dict[tuple[bytes, str], list[TrustWrite]] = {}  # what changesets say, by their dots and keys: that never changes
+ROOM = 20_000  # of these
+
+
+def _writes_in(chain: Chain) -> Iterator[TrustWrite]:
+    """Yield the writes of a chain in order of arrival. A changeset that this process has seen before is not read again."""
+    places = [
+        (at, bytes(dot)) for at, dot in Entry.objects.filter(chain=chain).order_by("position").values_list("position", "dot")
+    ]
+    found = {dot: _read[dot, chain.key] for _, dot in places if (dot, chain.key) in _read}
+    for entry, changeset in log.at([position for position, dot in places if dot not in found]):
+        found[entry.dot] = list(writes_of(changeset, chain.key))
+        if changeset.is_complete:
+            if len(_read) >= ROOM:
+                _read.clear()
+            _read[entry.dot, chain.key] = found[entry.dot]
+    for _, dot in places:
+        yield from found[dot]
 
 
 def is_below_once() -> IsBelow:
@@ -114,14 +134,27 @@ def refresh() -> set[str]:
     name, pinned = root()
     if not name:
         return set()
-    before = {row.name: row.entry for row in Trusted.objects.all()}
     trusted = evaluate(name, pinned, _writes(), is_below_once())
     entries = {subject: dict(entry_value(entry)) for subject, entry in trusted.entries.items()}
-    Trusted.objects.exclude(name__in=entries).delete()
-    for rank, (subject, entry) in enumerate(entries.items()):
-        Trusted.objects.update_or_create(name=subject, defaults={"rank": rank, "entry": entry})
+    before = {row.name: row for row in Trusted.objects.all()}
+    changed = _write_down(entries, before)
     _leave_closed_incarnation(entries.get(conf.name()))
-    return {subject for subject in {*before, *entries} if before.get(subject) != entries.get(subject)}
+    return changed
+
+
+def _write_down(entries: Mapping[str, dict[str, Any]], before: Mapping[str, Trusted]) -> set[str]:
+    """Let the table, which holds ``before``, hold ``entries``, by what differs; return the names of which it says something else."""
+    gone = before.keys() - entries.keys()
+    if gone:
+        sql.delete_in(Trusted._meta.db_table, "name", gone)
+    changed = {name for name, entry in entries.items() if name not in before or before[name].entry != entry}
+    rows = [
+        Trusted(name=name, rank=rank, entry=entry)
+        for rank, (name, entry) in enumerate(entries.items())
+        if name in changed or before[name].rank != rank
+    ]
+    Trusted.objects.bulk_create(rows, update_conflicts=True, unique_fields=["name"], update_fields=["rank", "entry"])
+    return changed | gone
 
 
 def _leave_closed_incarnation(entry: Mapping[str, Any] | None) -> None:

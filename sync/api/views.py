@@ -39,6 +39,7 @@ from sync.core import wire
 from sync.core.errors import IncompleteStreamError, InviteError, MalformedError, NameTakenError, RejectedError, TooLargeError
 from sync.core.policy import Role, Verb, may
 from sync.core.trust import Open
+from sync.ends import chains_here
 from sync.models import MissingBlob
 from sync.receive import receive
 
@@ -134,13 +135,13 @@ class HelloView(PeerView):
 def _compared(request: Request, peer: PeerUser) -> tuple[str, bool]:
     """Return the summary of what both may hold, and whether the peer gave the same one; then it is known to hold just that."""
     me = trusting.me()
-    summary = exchange.summary_between(me, peer.party)
-    is_same = request.query_params.get("summary") == summary
+    held = chains_here().between(me, peer.party)
+    is_same = request.query_params.get("summary") == held.summary
     if is_same:
         # How many values it lacks is said here, of which changesets is not.
         lacking: list[bytes] | None = [] if not _number(request, "values_missing") else None
-        contacts.saw(peer.name, exchange.tips_between(me, peer.party), lacking)
-    return summary, is_same
+        contacts.saw_all_of(peer.name, held, lacking)
+    return held.summary, is_same
 
 
 class TipsView(PeerView):

@@ -18,7 +18,8 @@ from sync import admission, http_signatures, invites, urls
 from sync.core import changeset as core
 from sync.core import errors, policy, signing, wire
 from sync.core.trust import parse_entry
-from sync.exchange import summary, tips_from_json
+from sync.ends import summary
+from sync.exchange import tips_from_json
 from sync.registry import all_specs
 from tests.protocol import client, page
 from tests.protocol.changesets import Changeset, frames, sha256

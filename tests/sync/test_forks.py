@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from content.models import Section
-from sync import ancestry, exchange, log, status
+from sync import ancestry, ends, exchange, log, status
 from sync.core.changeset import ChainKey, Changeset
 from sync.core.clock import Timestamp
 from sync.core.policy import Party, Role
@@ -191,19 +191,19 @@ def test_after_healing_the_summaries_are_equal():
     longer, shorter = restored()
     hold(*longer)
     arrive(*shorter)
-    one = exchange.summary(tips())
+    one = ends.summary(tips())
     hold(*shorter)
     arrive(*longer)
-    assert exchange.summary(tips()) == one
+    assert ends.summary(tips()) == one
     assert Section.objects.count() == len(dots(longer) | dots(shorter))
 
 
 def test_two_branches_of_one_length_have_two_summaries():
     """Tips are compared by what they are, and not by their numbers: or nobody would ask for the other branch."""
     hold(*branch(3))
-    one = exchange.summary(tips())
+    one = ends.summary(tips())
     hold(*branch(3))
-    assert exchange.summary(tips()) != one
+    assert ends.summary(tips()) != one
 
 
 def test_whoever_does_not_ask_again_gets_the_whole_chain():
