@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
-from django.db.models import Q
 from django.template.loader import render_to_string
 
 from content.editor.loaded import loaded
@@ -17,7 +16,6 @@ from sync.core.errors import StaleError
 from sync.describing import ANYTHING, may_decide
 from sync.inbox.admin import address_of
 from sync.inbox.presenting import Card, cards
-from sync.models import Register
 
 PAGE, BLOCK = Page._meta.label_lower, Block._meta.label_lower
 LOOKED_AT = 1000  # rows with several versions that a list of pages looks at
@@ -125,8 +123,7 @@ def carry_out(decisions: Iterable[Decision]) -> tuple[int, int]:
 def with_conflicts(pages: Iterable[Page]) -> set[str]:
     """Return the tokens of those of ``pages`` that have conflicts, or whose blocks have; one query where nothing is open."""
     tokens = {page.pk for page in pages}
-    is_open = Q(siblings=True) | Q(undecided=True)
-    found = Register.objects.filter(is_open, model__in=[PAGE, BLOCK]).values_list("model", "token")[:LOOKED_AT]
+    found = conflicts.open_rows().filter(model__in=[PAGE, BLOCK]).values_list("model", "token")[:LOOKED_AT]
     likely = {(model, token) for model, token in found if model == BLOCK or token in tokens}
     parts = [token for model, token in likely if model == BLOCK]
     homes = dict(Block.objects.filter(parent__in=tokens, token__in=parts).values_list("token", "parent")) if parts else {}

@@ -13,7 +13,7 @@ from django.db import connection
 from bench.author import Author, frames
 from bench.records import records
 from content.models import Section
-from sync import batches, exchange, receive, trust_admin, trusting
+from sync import batches, exchange, receive, status, trust_admin, trusting
 from sync.core import signing, wire
 from sync.core.policy import Role
 from sync.models import Segment
@@ -154,3 +154,16 @@ def test_a_pull_costs_what_is_missing_and_not_what_is_there(origin, at_once):
     few, many = found
     assert few[:2] == many[:2], found
     assert all(b <= a * 1.3 + 20 for a, b in zip(few[2:], many[2:], strict=True)), found
+
+
+def test_the_status_does_not_read_the_rows(origin, at_once):
+    """The same statements, and in SQLite the same steps, over 200 rows and over 3,000."""
+    edge, found = origin("EDGE01-LON"), []
+    for there in (200, 3_000):
+        take(list(frames(edge.insert(records(there - Section.objects.count(), seed=there)))))
+        status.status()
+        with counted() as statements, steps() as read:
+            assert status.status()["conflicts"] == 0
+        found.append((len(statements), read[0]))
+    (before, few), (after, many) = found
+    assert before == after and many <= few * 1.3 + 2, found
