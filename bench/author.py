@@ -1,6 +1,7 @@
 """A replica that is nothing but a key: it makes signed changesets of records by the thousand, as an edge with editors would.
 
-So a bench has its large sites within seconds, and what they hold was signed, checked and applied like any other content.
+So a bench has its large sites within seconds, and what they hold was signed, checked and applied like any other content. Each
+changeset is a second later than the one before, as its clock and the tokens of its rows say.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -21,6 +22,7 @@ from sync.core.token import new_token
 from sync.core.wire import Frame
 
 LATEST = {"ordering", "updated"}  # fields of which the last writer wins
+SINCE = timedelta(days=60)  # that it has written for: no clock runs ahead before it has made five million changesets
 
 
 def section(record: dict[str, Any], token: str) -> tuple[str, dict[str, Any]]:
@@ -62,10 +64,10 @@ class Author:
         self.name, self.shape, self.dice = name, shape, random.Random(name)
         self.key = Ed25519PrivateKey.from_private_bytes(self.dice.randbytes(32))
         self.incarnation = f"{self.dice.getrandbits(64):016x}"
-        self.seq, self.prev, self.ms = 0, "", 0
+        self.seq, self.prev = 0, ""
         # By token of the record: the row that was made of it, its model, and the changeset that wrote its text last.
         self.rows, self.models, self.last = dict[str, str](), dict[str, str](), dict[str, str]()
-        self.made = datetime.now(UTC)
+        self.made = datetime.now(UTC) - SINCE
 
     @property
     def public(self) -> str:
@@ -111,13 +113,13 @@ class Author:
         return Op(self.models[known], self.rows[known], [_write("description", record["description"], texts, over)])
 
     def _sign(self, ops: list[Op], texts: list[bytes], refs: list[str]) -> Changeset:
-        self.seq, self.ms = self.seq + 1, self.ms + 1
+        self.seq, self.made = self.seq + 1, self.made + timedelta(seconds=1)
         head = Head(
             name=self.name,
             incarnation=self.incarnation,
             scope="all",
             seq=self.seq,
-            clock=(int(self.made.timestamp() * 1000) - 10_000_000 + self.ms, 0),
+            clock=(int(self.made.timestamp() * 1000), 0),
             author="ada",
             schema="1",
             prev=self.prev or None,

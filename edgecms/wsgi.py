@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import logging
 import os
@@ -72,3 +73,4 @@ def with_page_cache(inner: WSGIHandler) -> PageCache:
 
 application = with_page_cache(checked_application())
 prepare()
+gc.freeze()  # workers are forked from here: what the collector does not touch, they go on sharing

@@ -26,16 +26,18 @@ Verdict = tuple[int, str]  # a state, and the reason of a quarantine
 
 def fault(changeset: Changeset) -> str:
     """Return what is wrong with ``changeset`` by itself, whoever made it: a code and a sentence; an empty text for nothing."""
-    excess = bounds.excess(changeset.head, len(changeset.raw))
+    excess = bounds.excess(changeset.head, changeset.raw)
     if excess:
         return f"{TOO_LARGE}: {excess}"[:200]
     # A row written in a scope that its model does not belong to would look different, for ever, to those who hold the one scope only.
     scope, is_shared = changeset.head.scope, changeset.head.scope in (ALL, TRUST)
-    models = {label: spec_of(label) for label in {op.model for op in changeset.head.ops}}
-    wrong = min(
-        (label for label, model in models.items() if model is not None and model.is_for_all is not is_shared), default=""
-    )
-    return f"{WRONG_SCOPE}: {wrong} does not belong into the scope {scope}" if wrong else ""
+    wrong = [label for label in {op.model for op in changeset.head.ops} if _is_misplaced(label, is_shared)]
+    return f"{WRONG_SCOPE}: {min(wrong)} does not belong into the scope {scope}" if wrong else ""
+
+
+def _is_misplaced(label: str, is_shared: bool) -> bool:
+    model = spec_of(label)
+    return model is not None and model.is_for_all is not is_shared
 
 
 def is_tip(dot: str, tips: list[str]) -> bool:

@@ -7,7 +7,6 @@ value. Where two rows claim one value, the later one is displaced: its column sh
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 from django.db.models import Count, F, Q
 
@@ -65,12 +64,10 @@ def _settle(model: str, fresh: Sequence[Claimed]) -> set[RowKey]:
         if label == model:
             concerned[name].add(token)
     contested = {split(value)[0] for value, tokens in concerned.items() if len(tokens) > 1}
-    sql.insert(TABLE, COLUMNS, [_row(model, claim, claim.value) for claim in fresh])
+    no, _ = sql.booleans()
+    rows = [(model, c.value, c.token, *c.stamp, c.id, c.value, split(c.value)[1], no) for c in fresh]
+    sql.insert(TABLE, COLUMNS, rows)
     return _serve(model, contested)
-
-
-def _row(model: str, claim: Claimed, name: str) -> tuple[Any, ...]:
-    return (model, claim.value, claim.token, *claim.stamp, claim.id, name, split(claim.value)[1], name != claim.value)
 
 
 def _serve(model: str, words: Iterable[str]) -> set[RowKey]:

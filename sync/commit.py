@@ -167,7 +167,7 @@ def make(scope: str, draft: Draft, own: Local, after: Timestamp = ZERO) -> Chang
 def sign(head: Head, texts: Sequence[bytes]) -> Changeset:
     """Return ``head`` as a signed changeset. Raises TooLargeError for what no receiver would take."""
     raw = encode(head)
-    excess = bounds.excess(head, len(raw))
+    excess = bounds.excess(head, raw)
     if excess:
         raise TooLargeError(f"{excess}; do it in several transactions, or store it as one value")
     size = len(raw) + sum(map(len, texts))

@@ -76,7 +76,7 @@ class _Table:
     def __init__(self, model: ModelSpec) -> None:
         self.model = model
         self.prepare: dict[str, Prepare] = {name: prepared(each) for name, each in model.fields.items()}
-        self.policies = {name: each.policy for name, each in model.fields.items()}
+        self.apart = {name for name, each in model.fields.items() if each.policy in APART}
         self.empty: dict[str, Any] = {}
 
     def store(self, batch: Batch, written: Iterable[tuple[RowKey, Changeset, Op]], stored: Stored) -> None:
@@ -110,17 +110,18 @@ class _Table:
         """Return the row that ``op`` makes; None for one that is not fresh."""
         if op.seen is not None or (self.model.immutable and changeset.head.name != maker_of(key.token)):
             return None
-        keys, latest = [write.key for write in op.writes], {write.key for write in op.writes if write.latest}
-        if len(latest) == len(keys) and not (keys and self.model.immutable):
-            return None  # nothing keeps it alive
+        writes = op.writes
+        keys, latest = [write.key for write in writes], [write.key for write in writes if write.latest]
+        if len(set(keys)) < len(keys) or (len(latest) == len(keys) and not (keys and self.model.immutable)):
+            return None  # written twice, or nothing keeps it alive
         try:
             said = self._said(changeset, op)
-            columns = None if said is None else [self._column(name, said) for name in self.prepare]
+            columns = None if said is None else self._columns(said)
         except Exception as error:  # whatever a field, or a function that cleans, raises of what a peer has sent
             if is_of_the_machine(error):
                 raise
             return None
-        if columns is None or len(set(keys)) < len(keys):
+        if columns is None:
             return None
         return Row(key, changeset.head.scope, columns, encode_first(changeset.dot, keys, latest))
 
@@ -128,25 +129,26 @@ class _Table:
         """Return by field what ``op`` says; None where it is not for this way. Raises KeyError for a value that has not come."""
         found: dict[str, Any] = {}
         for write in op.writes:
-            policy = self.policies.get(write.field)
-            if policy is None or write.over or (write.element is None) is (policy in APART):
+            name, element = write.field, write.element
+            if name not in self.prepare or write.over or (element is None) is (name in self.apart):
                 return None
             value = changeset.value(write)
-            if write.element is None:
-                found[write.field] = value
+            if element is None:
+                found[name] = value
             else:
-                found.setdefault(write.field, {})[write.element] = value
+                found.setdefault(name, {})[element] = value
+        for name in self.apart & found.keys():
+            found[name] = self._together(self.model.fields[name].policy, found[name])
         return found
 
-    def _column(self, name: str, said: dict[str, Any]) -> Any:
-        if name not in said:
-            return self._empty(name)
-        value, policy = said[name], self.policies[name]
+    @staticmethod
+    def _together(policy: str, elements: dict[str, Any]) -> Any:
         if policy == "set":
-            value = sorted(element for element, is_in in value.items() if is_in)
-        elif policy == "map":
-            value = {element: inner for element, inner in value.items() if inner is not None}
-        return self.prepare[name](value)
+            return sorted(element for element, is_in in elements.items() if is_in)
+        return {element: inner for element, inner in elements.items() if inner is not None}
+
+    def _columns(self, said: dict[str, Any]) -> list[Any]:
+        return [prepare(said[name]) if name in said else self._empty(name) for name, prepare in self.prepare.items()]
 
     def _empty(self, name: str) -> Any:
         if name not in self.empty:

@@ -10,6 +10,7 @@ from pathlib import Path
 from django.db import connection
 
 from sync.core.clock import Timestamp
+from sync.db import sql
 from sync.models import Local
 
 # One lock for all writers of one PostgreSQL database: from the first replicated write of a transaction to its commit.
@@ -51,6 +52,21 @@ def take_turn() -> None:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [TURN])
 
 
+def is_turn_awaited() -> bool:
+    """Say whether another transaction waits for the turn that this one has."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(_AWAITED, [TURN])
+            return bool(cursor.fetchone()[0])
+    return bool(connection.turnstile.is_awaited())  # type: ignore[attr-defined]
+
+
+_AWAITED = (
+    "SELECT EXISTS (SELECT 1 FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database WHERE locktype = 'advisory' "
+    "AND NOT granted AND datname = current_database() AND classid = 0 AND objid = %s)"
+)
+
+
 def state() -> Local:
     """Return the row of this replica, made at first use.
 
@@ -90,4 +106,4 @@ def count(own: Local, stamp: Timestamp) -> None:
 
 def set_clock(stamp: Timestamp) -> None:
     """Keep the clock. Called within the transaction that made or applied ``stamp``."""
-    Local.objects.filter(pk=1).update(clock_ms=stamp.ms, clock_counter=stamp.counter)
+    sql.update(Local._meta.db_table, "id", ("clock_ms", "clock_counter"), [(*stamp, 1)])

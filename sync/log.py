@@ -70,6 +70,13 @@ def chain(key: ChainKey, public_key: str) -> Chain:
     )[0]
 
 
+def chains(numbers: Iterable[int]) -> dict[int, tuple[ChainKey, str]]:
+    """Return name and public key of the chains ``numbers``."""
+    columns = ("id", "name", "incarnation", "scope", "key")
+    rows = sql.select_in(Chain._meta.db_table, columns, "id", list(numbers))
+    return {number: (ChainKey(*name), key) for number, *name, key in rows}
+
+
 def append(frame: bytes, records: Sequence[Record]) -> None:
     """Append ``records``, which are just what ``frame`` holds, and move the tips of their chains."""
     append_all([(frame, records)])

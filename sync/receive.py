@@ -1,10 +1,11 @@
 """Receiving changesets: the one door between what came over the wire and what counts here.
 
-A batch is one transaction: log, tips, registers, rows, digest and clock together. Receiving a changeset twice changes nothing.
+A batch is in one transaction: log, tips, registers, rows, digest and clock together. Receiving a changeset twice changes nothing.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,13 +13,14 @@ from django.db import transaction
 
 from sync import conf, incarnation, local, log, missing, refill, signals, trusting
 from sync.admission import Verdict, is_anything_held, judge, judge_chain, readmit, release, release_overwritten
-from sync.batches import batches
+from sync.batches import Stride, loads
 from sync.core import signing
 from sync.core.changeset import ChainKey, Changeset
 from sync.core.clock import Timestamp
 from sync.core.policy import TRUST, is_entitled
 from sync.core.trust import TrustList
 from sync.core.wire import Frame
+from sync.db import sql
 from sync.isolation import apply_each
 from sync.models import Chain, Entry
 
@@ -36,27 +38,48 @@ class Receipt:
     refused: dict[str, int] = field(default_factory=dict)
     incomplete: int = 0  # of those stored: came without some of their values
 
-    def refuse(self, code: str) -> None:
-        """Count one that was not stored."""
-        self.refused[code] = self.refused.get(code, 0) + 1
+    def refuse(self, code: str, count: int = 1) -> None:
+        """Count what was not stored."""
+        self.refused[code] = self.refused.get(code, 0) + count
+
+    def add(self, other: Receipt) -> None:
+        """Count what ``other`` counts."""
+        for name in ("received", "applied", "quarantined", "held", "incomplete"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for code, count in other.refused.items():
+            self.refuse(code, count)
 
 
 def receive(frames: Iterable[Frame], receipt: Receipt | None = None) -> Receipt:
-    """Apply ``frames`` in batches, each in a transaction of its own. What came stays, also where a later frame fails.
+    """Apply ``frames``, a load of them in a transaction, or less where others wait. What came stays, also where a later frame fails.
 
     A caller who wants to know what came before a failure hands in the ``receipt`` that is filled.
     """
-    receipt = receipt or Receipt()
-    for batch in batches(frames):
-        with transaction.atomic():
-            local.take_turn()
-            count = _Inbox(receipt).take(batch) + release()
-            if count:
-                transaction.on_commit(signals.announce)
+    receipt, stride = receipt or Receipt(), Stride()
+    with sql.large_cache():
+        for load in loads(frames):
+            while load:
+                receipt.add(_transact(load, stride))
     if receipt.incomplete:
         with transaction.atomic():
             local.take_turn()
             missing.prune()  # what was a head at the end of a batch, and is none at the end of the stream
+    return receipt
+
+
+def _transact(load: deque[Frame], stride: Stride) -> Receipt:
+    """Take batches off ``load`` and apply them, in one transaction, until somebody else waits for the turn to write."""
+    receipt, count = Receipt(), 0
+    with transaction.atomic():
+        local.take_turn()
+        while load:
+            with stride.batch(load) as batch:
+                count += _Inbox(receipt).take(batch)
+            if load and local.is_turn_awaited():
+                break
+        count += release()
+        if count:
+            transaction.on_commit(signals.announce)
     return receipt
 
 
@@ -96,7 +119,8 @@ class _Inbox:
     @staticmethod
     def _leave_forked_incarnation(accepted: Iterable[Changeset]) -> None:
         """Go on under a new incarnation where a changeset of the present one came from elsewhere: its signature is the proof."""
-        ours = {changeset.head.incarnation for changeset in accepted if changeset.head.name == conf.name()}
+        name = conf.name()
+        ours = {changeset.head.incarnation for changeset in accepted if changeset.head.name == name}
         if ours and local.state().incarnation in ours:
             incarnation.renew("a peer holds a changeset of it that is not here")
 
@@ -112,13 +136,12 @@ class _Inbox:
     def _load_parents(self, new: Mapping[bytes, Changeset]) -> None:
         """Read where those stand that ``new`` follow, but for what is itself among ``new``."""
         parents = log.known({c.prev for c in new.values() if c.prev is not None and c.prev not in new})
-        chains = Chain.objects.in_bulk({entry.chain for entry in parents.values()})
+        chains = log.chains({entry.chain for entry in parents.values()})
         for dot, entry in parents.items():
-            chain = chains[entry.chain]
-            key = ChainKey(chain.name, chain.incarnation, chain.scope)
+            key, public_key = chains[entry.chain]
             self.places[dot] = (key, entry.seq, (entry.ms, entry.counter))
-            if is_entitled(self.me, chain.scope):
-                self.keys[key], self.chains[key] = chain.key, chain.pk
+            if is_entitled(self.me, key.scope):
+                self.keys[key], self.chains[key] = public_key, entry.chain
             if entry.state == Entry.State.HELD:
                 self.held.add(dot)
 

@@ -13,7 +13,7 @@ from sync.core.token import sort_key
 from sync.db import sql
 from sync.models import Digest, Entry, Register
 
-TABLE = Register._meta.db_table
+TABLE, DIGEST = Register._meta.db_table, Digest._meta.db_table
 MODULUS = 1 << 256
 
 
@@ -54,6 +54,7 @@ class Batch:
         self._stored: dict[RowKey, str] = {}
         self._rows: list[tuple[Any, ...]] = []
         self._sums: dict[str, int] = {}
+        self._no, self._yes = sql.booleans()
 
     def load(self, keys: Iterable[RowKey]) -> None:
         """Read the registers of ``keys``, those that are not here yet, in few statements."""
@@ -70,7 +71,8 @@ class Batch:
 
     def add(self, key: RowKey, scope: str, state: bytes) -> None:
         """Have ``save`` write the registers of a row that nobody has written before, and that is shown."""
-        self._rows.append((self._key(key), key.model, key.token, scope, state, True, False, False, True))
+        no, yes = self._no, self._yes
+        self._rows.append((self._key(key), key.model, key.token, scope, state, yes, no, no, yes))
         self._sums[scope] = self._sums.get(scope, 0) + term(key, state)
 
     def slot(self, key: RowKey, scope: str) -> Slot:
@@ -120,12 +122,10 @@ def term(key: RowKey, state: bytes) -> int:
 
 def add_to_digests(sums: dict[str, int]) -> None:
     """Add to the digest of each scope."""
-    rows = []
-    for scope, delta in sums.items():
-        if delta % MODULUS:
-            value = (digests().get(scope, 0) + delta) % MODULUS
-            rows.append((scope, value.to_bytes(32, "big")))
-    sql.upsert(Digest._meta.db_table, "scope", ("value",), rows)
+    changed = [scope for scope, delta in sums.items() if delta % MODULUS]
+    held = {scope: int.from_bytes(value, "big") for scope, value in sql.select_in(DIGEST, ("scope", "value"), "scope", changed)}
+    rows = [(scope, ((held.get(scope, 0) + sums[scope]) % MODULUS).to_bytes(32, "big")) for scope in changed]
+    sql.upsert(DIGEST, "scope", ("value",), rows)
 
 
 def recount() -> None:

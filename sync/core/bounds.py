@@ -17,10 +17,12 @@ MAX_REFERENCES = 100_000  # in all ``over`` and ``seen`` of one op
 MAX_ELEMENT = 4_000  # characters of an element of a set, or of a key of a map
 
 
-def excess(head: Head, size: int) -> str:
-    """Return what is too large about ``head``, of ``size`` bytes, for people; an empty text where nothing is."""
-    if size > MAX_HEAD_BYTES:
-        return f"it changes {len(head.ops)} rows in {size} bytes; at most {MAX_HEAD_BYTES} are applied"
+def excess(head: Head, raw: bytes) -> str:
+    """Return what is too large about ``head``, whose bytes are ``raw``, for people; an empty text where nothing is."""
+    if len(raw) > MAX_HEAD_BYTES:
+        return f"it changes {len(head.ops)} rows in {len(raw)} bytes; at most {MAX_HEAD_BYTES} are applied"
+    if len(raw) <= MAX_ELEMENT and raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH:
+        return ""  # as nearly all are: too few bytes and brackets for any of the bounds below
     return next((found for op in head.ops if (found := _op_excess(op))), "")
 
 

@@ -114,6 +114,8 @@ class Changeset(msgspec.Struct, frozen=True, gc=False):
 
     def __post_init__(self) -> None:
         """Make what is asked for again and again once."""
+        if self.dot:
+            return
         msgspec.structs.force_setattr(self, "dot", self.id[:DOT_BYTES])
         if self.head.prev is not None:
             msgspec.structs.force_setattr(self, "prev", bytes.fromhex(self.head.prev))
@@ -192,7 +194,8 @@ def decode(raw: bytes, signature: bytes, values: Iterable[bytes] = ()) -> Change
     texts = {hashlib.sha256(text).hexdigest(): text for text in values}
     if not texts.keys() <= named:
         raise MalformedError(f"{head.name} {head.seq} comes with a value that it does not name")
-    return Changeset(raw, signature, head, hashlib.sha256(raw).digest(), texts)
+    name = hashlib.sha256(raw).digest()
+    return Changeset(raw, signature, head, name, texts, name[:DOT_BYTES], bytes.fromhex(head.prev) if head.prev else None)
 
 
 def digests(head: Head) -> Iterator[str]:

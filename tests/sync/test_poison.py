@@ -427,9 +427,9 @@ def test_nothing_beyond_the_bounds_is_written_here():
 
 def test_a_transaction_touches_a_bounded_number_of_rows(one, monkeypatch):
     """Many small ops are cut into batches like many changesets."""
-    monkeypatch.setattr(batches, "FIRST", 3)
+    monkeypatch.setattr(batches, "LOAD", 3)
     frames = [framed(one.make(title(TOKENS[n], "a"), title(TOKENS[n + 1], "b"))) for n in range(4)]
-    assert [len(batch) for batch in batches.batches(iter(frames))] == [2, 2]
+    assert [len(load) for load in batches.loads(iter(frames))] == [2, 2]
 
 
 def test_a_register_with_a_hundred_thousand_siblings_takes_more_at_once():

@@ -68,7 +68,8 @@ def steps() -> Iterator[list[int]]:
 @pytest.fixture
 def at_once(monkeypatch):
     """Let what is received be one batch, whatever the clock says."""
-    monkeypatch.setattr(receive, "batches", lambda frames: iter([list(frames)]))
+    for bound in ("FIRST", "LOAD", "PATIENCE"):
+        monkeypatch.setattr(batches, bound, 1 << 30)
 
 
 def take(stream: list[bytes]) -> receive.Receipt:
@@ -123,7 +124,7 @@ def test_of_a_frame_that_a_peer_has_in_part_only_the_rest_is_sent(origin):
 
 def test_memory_is_bounded_however_long_the_stream(origin, monkeypatch):
     """Of both sides: 2,500 records take no more than 500 do, but for a little."""
-    monkeypatch.setattr(batches, "MOST", 200)
+    monkeypatch.setattr(batches, "LOAD", 200)
     edge, peaks, me = origin("EDGE01-LON"), [], trusting.me()
     take(list(frames(edge.insert(records(200)))))  # what is made once
     for count in (500, 2_500):

@@ -44,6 +44,16 @@ class Turnstile:
             self.has_turn = _lock(second, deadline)
             _unlock(first)
 
+    def is_awaited(self) -> bool:
+        """Say whether somebody waits for the turn that is had. Where turns cannot be told, somebody may."""
+        if self.is_alone or not self.has_turn or self._held is None:
+            return not self.is_alone
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(self._held[0], fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _unlock(self._held[0])
+            return False
+        return True
+
     def leave(self) -> None:
         """Give the turn to the next one, where it is had."""
         if self.has_turn and self._held is not None:
