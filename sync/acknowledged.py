@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sync import conf, exchange, log, trusting
-from sync.core.changeset import ChainKey
 from sync.core.policy import Role
+from sync.ends import chains_here
 from sync.log import Known
-from sync.models import Chain, Contact, Entry, Tip
+from sync.models import Contact, Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +33,16 @@ def by_masters() -> dict[str, Holding]:
 
 def _holding(contact: Contact) -> Holding:
     """A tip proves what is below it here, in its own chain. A tip that is not known here proves nothing: it may be of a fork."""
-    tips = exchange.tips_from_json(contact.tips)
-    chains = {ChainKey(chain.name, chain.incarnation, chain.scope): chain.pk for chain in Chain.objects.all()}
+    tips, chains = exchange.tips_from_json(contact.tips), chains_here().chains
     known = log.known(tip.dot for tip in tips)
     upto: dict[int, int] = {}
     single: set[bytes] = set()
     for tip in tips:
         entry = known.get(tip.dot)
-        if entry is None or entry.chain != chains.get(tip.chain):
+        here = chains.get(entry.chain) if entry is not None else None
+        if entry is None or here is None or here.name != tip.chain:
             continue
-        if Tip.objects.filter(chain=entry.chain).count() == 1:
+        if len(here.tips) == 1:
             upto[entry.chain] = entry.seq
         else:
             single |= _path(entry)

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -18,6 +19,7 @@ from sync.client import HELLO, WORK, Peer
 from sync.core import wire
 from sync.core.errors import IncompleteStreamError, MalformedError, NeedsOperatorError, SyncError
 from sync.core.policy import Verb
+from sync.ends import chains_here
 from sync.models import MissingBlob
 from sync.peers import Listed
 from sync.receive import Receipt, receive
@@ -135,8 +137,8 @@ class Conversation:
         if Verb.PUSH in verbs and (differs or hello.get("blobs_missing") or hello.get("values_missing")):
             self._push()
         elif not differs:
-            mine = exchange.tips_between(self.me, self.peer.party)
-            contacts.saw(self.peer.name, mine, self._lacking() if hello.get("values_missing") else [])
+            mine = chains_here().between(self.me, self.peer.party)
+            contacts.saw_all_of(self.peer.name, mine, self._lacking() if hello.get("values_missing") else [])
 
     def _lacking(self) -> list[bytes] | None:
         return missing.lacking(missing.pairs_from_json(self.client.json("GET", "tips").get("values_missing")))
@@ -161,9 +163,9 @@ class Conversation:
     def pull(self, mine: list[exchange.TipAt]) -> None:
         """Pull; and once more where the peer could not tell where a chain was forked, with what is here of that chain."""
         theirs = self._pull_once({"have": exchange.tips_as_json(mine), "asks_again": True})
-        begun = {tip.chain for tip in mine}
-        known = log.known(tip.dot for tip in theirs)
-        forked = {tip.chain for tip in theirs if tip.chain in begun and tip.dot not in known}
+        begun, others = {tip.chain for tip in mine}, set(theirs).difference(mine)
+        known = log.known(tip.dot for tip in others)
+        forked = {tip.chain for tip in others if tip.chain in begun and tip.dot not in known}
         if forked:
             mine = exchange.tips_between(self.me, self.peer.party)
             markers = exchange.markers(tip for tip in mine if tip.chain in forked)
@@ -181,9 +183,9 @@ class Conversation:
                 self.result.received += reader.count
                 self._take(receipt)
                 if reader.first is not None:
-                    contacts.saw(self.peer.name, reader.tips(), reader.lacking())
+                    contacts.saw(self.peer.name, reader.tips, reader.lacking())
         reader.check()
-        return reader.tips()
+        return reader.tips
 
     def _take(self, receipt: Receipt) -> None:
         self.result.applied += receipt.applied
@@ -242,8 +244,9 @@ class Stream:
             self.first, self.last = frame.first or self.first, frame.last or self.last
             yield frame
 
+    @cached_property
     def tips(self) -> list[exchange.TipAt]:
-        """Return what the peer said that it holds."""
+        """What the peer said that it holds, known once the first frame has come."""
         return exchange.tips_from_json((self.first or {}).get("tips", []))
 
     def lacking(self) -> list[bytes] | None:

@@ -140,7 +140,8 @@ def _due(name: str, source: str) -> list[Due]:
     """Return what is to be done now."""
     if name:
         return [("pull", peer) for peer in peers.allowed(Verb.PULL) if peer.name == name]
-    return [item for item in _concerned() if item[1].name != source and not _reaches(source, item[1])]
+    reached = _reached_by(source)
+    return [item for item in _concerned() if item[1].name not in reached]
 
 
 def _due_later(name: str, source: str) -> list[Due]:
@@ -150,20 +151,26 @@ def _due_later(name: str, source: str) -> list[Due]:
     """
     if name or not source:
         return []
-    found = [item for item in _concerned() if item[1].name != source and _reaches(source, item[1])]
-    return [("ask" if how == "push" else how, peer) for how, peer in found]
+    reached = _reached_by(source) - {source}
+    return [("ask" if how == "push" else how, peer) for how, peer in _concerned() if peer.name in reached]
 
 
 def _concerned() -> list[Due]:
     me, pushed_to = trusting.me(), peers.allowed(Verb.PUSH)
-    others = [peer for peer in peers.others().values() if peer not in pushed_to and may(peer.party, Verb.PULL, me)]
+    names = {peer.name for peer in pushed_to}
+    others = [peer for peer in peers.others().values() if peer.name not in names and may(peer.party, Verb.PULL, me)]
     return [*(("wake", peer) for peer in others), *(("push", peer) for peer in pushed_to)]  # what takes less comes first
 
 
-def _reaches(source: str, peer: Listed) -> bool:
-    """Say whether the replica ``source`` may push to ``peer``, or wake it that it pulls."""
-    other = peers.others().get(source)
-    return other is not None and (may(other.party, Verb.PUSH, peer.party) or may(peer.party, Verb.PULL, other.party))
+def _reached_by(source: str) -> set[str]:
+    """Return ``source`` and the names of the replicas to which it may push, or which it may wake that they pull."""
+    found = peers.others()
+    if source not in found:
+        return {source}
+    party = found[source].party
+    return {source} | {
+        name for name, peer in found.items() if may(party, Verb.PUSH, peer.party) or may(peer.party, Verb.PULL, party)
+    }
 
 
 def _answer_in_thread(how: str, peer: Listed) -> None:

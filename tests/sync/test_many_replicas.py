@@ -16,8 +16,8 @@ from django.test import Client
 from bench.author import Author, trust_all
 from bench.records import records
 from content.models import Section
-from sync import conf, contacts, ends, exchange, peers, status, trust_admin, trusting
-from sync.core.policy import Party, Role
+from sync import acknowledged, conf, contacts, conversation, ends, exchange, peers, status, sweep, trust_admin, trusting
+from sync.core.policy import Party, Role, Verb
 from sync.core.trust import Open, TrustEntry
 from sync.ends import TipAt
 from sync.models import Contact, Trusted
@@ -161,6 +161,32 @@ def test_a_hello_between_two_that_are_level_costs_the_same_with_ten_chains_and_t
     assert abs(many - few) < 100, found
 
 
+class Level:
+    """A line to a node that holds what is here."""
+
+    patience = 0.0
+
+    def json(self, method: str, path: str) -> dict[str, Any]:
+        """Answer a hello."""
+        return {"name": "NODE01-LON", "summary": path.partition("summary=")[2][:64]}
+
+
+def test_so_does_asking(node):
+    """The one who says hello compares two digests as well, and notes nothing anew."""
+    found = []
+    for count in (10, 200):
+        grow(count)
+        peer = peers.others()[node.name]
+        asking = conversation.Conversation(peer, Level(), conversation.Result(node.name), None)
+        asking.run({Verb.PULL})
+        with counted() as statements:
+            found.append((calls(lambda asking=asking: asking.run({Verb.PULL})), len(statements)))
+        assert len(Contact.objects.get(name=node.name).tips) >= count
+    (few, before), (many, after) = found
+    assert before == after
+    assert abs(many - few) < 10, found
+
+
 def test_when_one_chain_grows_the_others_are_not_read_again(node):
     """One statement looks which chains have grown, and one reads these."""
     read = []
@@ -232,6 +258,25 @@ def test_what_is_followed_is_what_is_read(node):
             assert followed.between(MASTER, peer) == read.between(MASTER, peer)
             assert followed.between(MASTER, peer).summary == ends.summary(exchange.tips_between(MASTER, peer))
         ends._kept[str(connection.settings_dict["NAME"])] = followed  # the next step begins with what was followed
+
+
+def test_whom_a_change_concerns_and_what_a_master_holds_cost_the_same_statements():
+    """An edge that brought a change tells its own farm and the masters; a master that was seen proves what is in every chain."""
+    found = []
+    Origin("MASTER02-LON", Role.MASTER, farm="").trust_here()
+    for count in (10, 200):
+        grow(count)
+        see(["MASTER02-LON"])
+        sweep._due("", "EDGE3-LON")
+        with counted() as statements:
+            written, now, later = sweep._due("", ""), sweep._due("", "EDGE3-LON"), sweep._due_later("", "EDGE3-LON")
+            [holding] = acknowledged.by_masters().values()
+        everybody = peers.others().keys()
+        assert {peer.name for _, peer in written} == everybody and not now
+        assert {peer.name for _, peer in later} == everybody - {"EDGE3-LON"}
+        assert len(holding.upto) >= count
+        found.append(len(statements))
+    assert found[0] == found[1], found
 
 
 # --- the trusted list ------------------------------------------------------------------------------------------------------------
