@@ -20,7 +20,8 @@ worker_connections = 1_000
 # Load the application once and fork: workers share its memory, and a wrong setting stops the start before a port is open.
 # The price: a new release needs a restart, a reload (HUP) is not enough.
 preload_app = True
-# Replace a worker after so many requests, so that no leak lives for ever; never all of them at once.
+# Replace a worker after so many requests, so that no leak lives for ever; never all of them at once. Answers from the folder of pages do
+# not count (post_request): at thousands a second a worker would live for seconds.
 max_requests = 20_000
 max_requests_jitter = 4_000
 # Seconds without a sign of life after which a worker is killed; a peer may take long to read a large answer.
@@ -78,6 +79,12 @@ def post_fork(server, worker):
     from edgecms.metrics import use_slot
 
     use_slot(worker.slot)
+
+
+def post_request(worker, req, environ, resp):
+    """Let no answer count that came from the folder of pages: Django has had no part in it."""
+    if "edgecms.kept" in environ:
+        worker.nr -= 1
 
 
 def post_worker_init(worker):

@@ -2,7 +2,8 @@
 
 All workers wait at one port, and who is awake accepts whatever comes: under 16 connections that stay open, one worker was given all
 of them, and the other nothing to do for as long as they stayed. So each writes down how many it has, in memory that all share, and
-one that has more than another lets a moment pass before it accepts.
+one that has more than another lets a moment pass before it accepts. Where one has many more, as after another has been replaced, it
+closes some of them after their next answer: they come again, to whoever has fewest.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ import mmap
 import time
 from typing import Any
 
+from gunicorn.http import wsgi
 from gunicorn.workers.gthread import ThreadWorker
 
 PAUSE = 0.002  # seconds that one with more connections leaves to the others
 PATIENCE = 5  # such pauses, after which it accepts all the same: the others may be busy
+LOOK_EVERY = 1.0  # seconds between two looks at whether this one has many more
+FEW = 2  # connections more than another that do not matter
 GONE = -1  # connections of a worker that does not accept, or not yet
 
 
@@ -45,9 +49,16 @@ class EvenWorker(ThreadWorker):
     connections: Connections | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._number = self._paused = 0
-        self._until = 0.0
+        self._number = self._paused = self._too_many = 0
+        self._until = self._look_at = 0.0
         super().__init__(*args, **kwargs)
+
+    def init_process(self) -> None:
+        """Let answers be sent by our own kind of response. What it needs of the program is loaded by now."""
+        from edgecms.response import Response
+
+        wsgi.Response = Response
+        super().init_process()
 
     @property
     def nr_conns(self) -> int:
@@ -89,7 +100,28 @@ class EvenWorker(ThreadWorker):
         if not enabled or time.monotonic() >= self._until:
             super().set_accept_enabled(enabled)
 
+    @property
+    def max_keepalived(self) -> int:
+        """How many connections may stay open after their answer; asked at each answer, which closes its own where there are more."""
+        if self._too_many > 0:
+            self._too_many -= 1
+            return 0
+        return self._most
+
+    @max_keepalived.setter
+    def max_keepalived(self, number: int) -> None:
+        self._most = number
+
+    def _compare(self) -> None:
+        """Find out how many connections are to go to others."""
+        more = self._number - self.connections.least() if self.connections is not None else 0
+        self._too_many = more // 2 if more > max(FEW, self._number // 4) else 0
+
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """Wait no longer than the pause takes."""
-        left = self._until - time.monotonic()
+        now = time.monotonic()
+        if now >= self._look_at:
+            self._look_at = now + LOOK_EVERY
+            self._compare()
+        left = self._until - now
         super().wait_for_and_dispatch_events(min(timeout, left) if left > 0 else timeout)

@@ -16,7 +16,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from content.pagecache.folder import MEDIA, PageFolder
-from content.pagecache.wsgi import Headers, is_known
+from content.pagecache.wsgi import KEPT, Headers, is_known
 
 ADDRESS = re.compile(
     rf"/{MEDIA}/(?P<digest>[0-9a-f]{{64}})/(?:(?P<width>[0-9]{{2,4}})w/)?(?P<name>[A-Za-z0-9_][A-Za-z0-9._-]*)"
@@ -101,6 +101,7 @@ class MediaFiles:
         kind = kind_of(address)
         told = [("ETag", etag(found)), *headers(kind)]
         told.append(("Last-Modified", formatdate(int(found.st_mtime), usegmt=True)))
+        environ[KEPT] = True
         if is_known(environ, told[0][1], int(found.st_mtime)):
             file.close()
             self.count(method, 304)

@@ -18,10 +18,19 @@ SLUG = "[a-z0-9_-]{0,250}[0-9]{2}[a-z]{2}"
 KEEPABLE = re.compile(rf"/|/feed|/sitemap\.xml|/{SLUG}(?:/{SLUG})?")
 KEEP = "edgecms.keep"  # a view sets this in the environ of a request whose answer is for everybody, until a commit changes it
 DERIVED = {"content-length", "content-encoding", "etag", "last-modified", "vary", "date", "content-type"}
+KEPT = "edgecms.kept"  # is set in the environ of a request that was answered from the folder
 UNCONDITIONAL = ("HTTP_ACCEPT_ENCODING", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE")
 MEMORY_BYTES = 32 << 20  # of pages in the memory of one process
 
 Headers = list[tuple[str, str]]
+
+
+class Lines(Headers):
+    """Headers that are sent over and over. Whoever sends them may note in ``checked`` what it has made of them."""
+
+    checked: Any = None
+
+
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
@@ -30,14 +39,15 @@ class Form:
     """One form of a page, ready to be sent."""
 
     body: bytes
-    headers: Headers
+    headers: Lines
     etag: str
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page as it stands in the folder. ``version`` (inode, time in ns) tells whether it still does; ``second`` is its time."""
+    """A page as it stood in ``file``. ``version`` (inode, time in ns) tells whether it still does; ``second`` is its time."""
 
+    file: str
     version: tuple[int, int]
     second: int
     forms: dict[str, Form]
@@ -60,7 +70,9 @@ class PageCache:
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer from the folder where the page is there; else render it, keep it, and answer."""
         method, address = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
-        if method not in ("GET", "HEAD") or environ.get("QUERY_STRING") or not KEEPABLE.fullmatch(address):
+        if method not in ("GET", "HEAD") or environ.get("QUERY_STRING"):
+            return self.application(environ, start_response)
+        if address not in self.pages and not KEEPABLE.fullmatch(address):
             return self.application(environ, start_response)
         page = self._page(address)
         if page is None:
@@ -73,44 +85,53 @@ class PageCache:
     # -- answering --------------------------------------------------------------------------------
 
     def _page(self, address: str) -> Page | None:
+        known = self.pages.get(address)
+        file = known.file if known else f"{self.folder.root}/{file_of(address)}"
         try:
-            target = f"{self.folder.root}/{file_of(address)}"
-            found = os.stat(target)  # noqa: PTH116 - the one system call of a request
+            found = os.stat(file)  # noqa: PTH116 - the one system call of a request
         except OSError:
-            self.pages.pop(address, None)
+            self._forget(address)
             return None
-        page = self.pages.get(address)
-        if page is not None and page.version == (found.st_ino, found.st_mtime_ns):
-            return page
-        return self._load(address, target, found)
+        if known is not None and known.version == (found.st_ino, found.st_mtime_ns):
+            return known
+        return self._load(address, file, found)
 
-    def _load(self, address: str, target: str, found: os.stat_result) -> Page | None:
+    def _load(self, address: str, file: str, found: os.stat_result) -> Page | None:
         try:
-            meta = json.loads(_read(f"{target}.meta"))
+            meta = json.loads(_read(f"{file}.meta"))
             bodies = {
-                name: body for name, ending in FORMS.items() if (body := _read(f"{target}{ending}", optional=bool(ending)))
+                name: body for name, ending in FORMS.items() if (body := _read(f"{file}{ending}", optional=bool(ending)))
             }
-            if os.stat(target).st_ino != found.st_ino:  # noqa: PTH116 - replaced while it was read
+            if os.stat(file).st_ino != found.st_ino:  # noqa: PTH116 - replaced while it was read
                 return None
         except (OSError, ValueError):
             return None
-        second = int(found.st_mtime)
-        page = Page((found.st_ino, found.st_mtime_ns), second, {n: _form(n, body, meta, second) for n, body in bodies.items()})
+        version, second = (found.st_ino, found.st_mtime_ns), int(found.st_mtime)
+        page = Page(file, version, second, {name: _form(name, body, meta, second) for name, body in bodies.items()})
         self._remember(address, page)
         return page
 
     def _remember(self, address: str, page: Page) -> None:
         with self.lock:
-            before = self.pages.pop(address, None)
-            self.bytes += page.size - (before.size if before else 0)
+            self._drop(address)
             self.pages[address] = page
+            self.bytes += page.size
             while self.bytes > MEMORY_BYTES and len(self.pages) > 1:
-                self.bytes -= self.pages.pop(next(iter(self.pages))).size
+                self._drop(next(iter(self.pages)))
+
+    def _forget(self, address: str) -> None:
+        with self.lock:
+            self._drop(address)
+
+    def _drop(self, address: str) -> None:
+        page = self.pages.pop(address, None)
+        self.bytes -= page.size if page else 0
 
     def _answer(self, page: Page, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         names = accepted(environ.get("HTTP_ACCEPT_ENCODING", ""))
         form = next(page.forms[name] for name in names if name in page.forms)
         method = environ["REQUEST_METHOD"]
+        environ[KEPT] = True
         if is_known(environ, form.etag, page.second):
             self.count(method, 304)
             start_response("304 Not Modified", [h for h in form.headers if h[0] not in ("Content-Length", "Content-Encoding")])
@@ -158,7 +179,7 @@ def _form(name: str, body: bytes, meta: dict[str, Any], second: int) -> Form:
     """Make one form ready. Its ETag is what nginx would give the same file: time and size in hex."""
     etag = f'"{second:x}-{len(body):x}"'
     encoding = [("Content-Encoding", name)] if name != "identity" else []
-    headers = [
+    lines: Headers = [
         ("Content-Type", str(meta["type"])),
         ("Content-Length", str(len(body))),
         *encoding,
@@ -167,7 +188,7 @@ def _form(name: str, body: bytes, meta: dict[str, Any], second: int) -> Form:
         ("Vary", "Accept-Encoding"),
         *((str(header), str(value)) for header, value in meta["headers"]),
     ]
-    return Form(body, headers, etag)
+    return Form(body, Lines(lines), etag)
 
 
 def is_known(environ: dict[str, Any], etag: str, second: int) -> bool:

@@ -65,6 +65,29 @@ def test_connections_that_stay_open_are_shared_by_both_workers(site: tuple[Repli
     assert len(found) == 2 and min(found.values()) >= total / 4, f"of {children(pid)} have answered: {found}"
 
 
+def test_a_worker_that_comes_later_gets_its_share_of_connections_that_stay_open(site: tuple[Replica, int, Path]) -> None:
+    """All connections were opened while there was one worker; when there are two, each answers a quarter at least."""
+    replica, pid, log = site
+    os.kill(pid, signal.SIGTTOU)
+    eventually(lambda: len(children(pid)) == 1)
+    with ExitStack() as stack:
+        connections = [http.client.HTTPConnection("127.0.0.1", replica.port, timeout=60) for _ in range(CONNECTIONS)]
+        for connection in connections:
+            stack.callback(connection.close)
+        ask(connections)
+        os.kill(pid, signal.SIGTTIN)
+        eventually(lambda: len(children(pid)) == 2)
+        eventually(lambda: are_even(connections, log), timeout=15)
+
+
+def are_even(connections: list[http.client.HTTPConnection], log: Path) -> bool:
+    """Ask by all connections, and say whether each of two workers has answered a quarter at least."""
+    before = answered(log)
+    ask(connections)
+    found = eventually(lambda: (count := answered(log) - before).total() >= len(connections) and count)
+    return len(found) == 2 and min(found.values()) >= len(connections) / 4
+
+
 def test_a_worker_that_died_keeps_no_connection_waiting(site: tuple[Replica, int, Path]) -> None:
     """Whatever it had, the others accept what comes, and the one that replaces it takes its share."""
     replica, pid, log = site

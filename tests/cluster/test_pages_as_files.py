@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import http.client
 import signal
+import socket
+import struct
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +19,7 @@ import pytest
 from deploy.local.processes import stop
 from tests.cluster.acts import orm, publish, pull
 from tests.cluster.harness import Cluster, Replica, eventually
+from tests.cluster.zygote import children
 from tests.servers import Nginx
 
 CONFIGURATION = Path(__file__).resolve().parents[2] / "deploy" / "nginx" / "edgecms.conf"
@@ -31,6 +36,7 @@ import os, signal
 from content.pagecache import folder
 folder.Change.end = lambda self: os.kill(os.getpid(), signal.SIGKILL)
 """
+DATA_SEGMENTS_IN = 152  # bytes, where struct tcp_info has tcpi_data_segs_in
 ALIKE = ("Content-Type", "Cache-Control", "Content-Security-Policy", "X-Content-Type-Options", "Referrer-Policy", "ETag")
 ALIKE += ("Cross-Origin-Opener-Policy", "X-Frame-Options", "Last-Modified", "Vary")
 
@@ -83,6 +89,36 @@ def test_what_a_command_publishes_shows_in_every_worker_at_once(master: Replica)
     assert all("All about Low water." in text for text in texts(master, path)) and kept(master)
     orm(master, CHANGE, text="high water")
     assert all("All about high water." in text for text in texts(master, path))
+
+
+def test_answers_from_the_folder_wear_no_worker_out(master: Replica) -> None:
+    """A worker is replaced after so many requests that Django has answered; pages that are files may be asked for without end."""
+    master.web.kill()
+    master.extra["GUNICORN_CMD_ARGS"] = "--max-requests 20 --max-requests-jitter 0"
+    master.start_web()
+    eventually(lambda: master.why_not_ready() == "")
+    path = publish(master, "Low water")
+    texts(master, path)
+    workers = children(master.web.child.pid)
+    assert {master.get(path).status_code for _ in range(100)} == {200}
+    assert children(master.web.child.pid) == workers and len(workers) == 2
+    assert {master.get("/search?q=water").status_code for _ in range(50)} == {200}
+    eventually(lambda: not set(workers) <= set(children(master.web.child.pid)))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts the segments of a connection")
+def test_a_page_reaches_its_reader_in_one_piece(master: Replica) -> None:
+    """Head and page are sent together: whoever reads is woken once."""
+    path = publish(master, "Low water")
+    texts(master, path)
+    with socket.create_connection(("127.0.0.1", master.port)) as reader:
+        for number in range(1, 4):
+            reader.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            answer = http.client.HTTPResponse(reader)
+            answer.begin()
+            assert answer.status == 200 and b"Low water" in answer.read()
+            [segments] = struct.unpack_from("I", reader.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256), DATA_SEGMENTS_IN)
+            assert segments == number
 
 
 def test_a_crash_between_commit_and_its_wake_leaves_no_stale_page(master: Replica) -> None:

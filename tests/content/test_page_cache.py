@@ -290,6 +290,17 @@ def test_the_folder_is_bounded(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -
     assert max(sizes) < 90_000 and (tmp_path / "page-59ax.html").is_file()
 
 
+def test_pages_that_went_take_no_room_in_memory(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that has seen many pages go remembers as many as one that has just begun."""
+    page = cast.published()
+    for _ in range(5):
+        assert reader.get(address(page)).code == 200 and reader.cache.bytes > 0
+        change = stale.folder().change([address(page)])
+        assert reader.get(address(page)).code == 200
+        assert reader.cache.pages == {} and reader.cache.bytes == 0
+        change.end()
+
+
 def test_pages_of_another_release_or_other_settings_are_gone(tmp_path: Any) -> None:
     """A server that starts with other templates shows none of the former ones; with the same, it keeps what is there."""
     folder = PageFolder(tmp_path)
