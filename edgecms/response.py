@@ -16,6 +16,9 @@ SMALL = 1 << 16  # bytes; what is larger is not copied once more to save one cal
 class Response(wsgi.Response):
     """One answer over HTTP/1. Whatever is not a small body in one piece is left to gunicorn."""
 
+    headers: list[tuple[str, str]]
+    response_length: int | None
+    headers_sent: bool
     _lines: str | None = None
 
     def process_headers(self, headers: list[tuple[str, str]]) -> None:

@@ -99,9 +99,7 @@ class PageCache:
     def _load(self, address: str, file: str, found: os.stat_result) -> Page | None:
         try:
             meta = json.loads(_read(f"{file}.meta"))
-            bodies = {
-                name: body for name, ending in FORMS.items() if (body := _read(f"{file}{ending}", optional=bool(ending)))
-            }
+            bodies = {name: body for name, ending in FORMS.items() if (body := _read(f"{file}{ending}", optional=bool(ending)))}
             if os.stat(file).st_ino != found.st_ino:  # noqa: PTH116 - replaced while it was read
                 return None
         except (OSError, ValueError):
