@@ -55,15 +55,15 @@ def _said(changeset: Changeset, write: Write) -> str | None:
 
 def _settle(model: str, fresh: Sequence[Claimed]) -> set[RowKey]:
     """Store ``fresh`` claims under their names; where somebody else has a part in one, all with the same words are served anew."""
-    values = sorted({claim.value for claim in fresh})
-    concerned: dict[str, set[str]] = {}
+    tokens: dict[str, str] = {}
+    contested: set[str] = set()
     for claim in fresh:
-        concerned.setdefault(claim.value, set()).add(claim.token)
+        if tokens.setdefault(claim.value, claim.token) != claim.token:
+            contested.add(split(claim.value)[0])
     # Whatever anybody claimed or tried in vain is the name of somebody.
-    for label, name, token in sql.select_in(TABLE, ("model", "name", "token"), "name", values):
-        if label == model:
-            concerned[name].add(token)
-    contested = {split(value)[0] for value, tokens in concerned.items() if len(tokens) > 1}
+    for label, name, token in sql.select_in(TABLE, ("model", "name", "token"), "name", sorted(tokens)):
+        if label == model and tokens[name] != token:
+            contested.add(split(name)[0])
     no, _ = sql.booleans()
     rows = [(model, c.value, c.token, *c.stamp, c.id, c.value, split(c.value)[1], no) for c in fresh]
     sql.insert(TABLE, COLUMNS, rows)
@@ -110,9 +110,14 @@ def forget(dots: Iterable[bytes]) -> set[RowKey]:
     return set().union(*(_serve(model, [words]) for model, words in groups))
 
 
+def is_anybody_displaced() -> bool:
+    """Say whether any claim is."""
+    return sql.exists(TABLE, "displaced")
+
+
 def displaced(tokens: Iterable[str]) -> dict[tuple[str, str, str], str]:
     """Return the names of displaced claims among those of the rows ``tokens``: (model, token, value) -> name."""
-    if not sql.exists(TABLE, "displaced"):
+    if not is_anybody_displaced():
         return {}
     every = sorted(set(tokens))
     found: dict[tuple[str, str, str], str] = {}

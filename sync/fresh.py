@@ -6,7 +6,7 @@ Everything else takes the general way, by ``fold`` and ``project``; both give th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -26,7 +26,7 @@ APART = ("set", "map")  # policies by which each element is a register
 
 
 class Row(NamedTuple):
-    """A row to be stored: its columns by the order of the model's fields, its registers."""
+    """A row to be stored: its token and columns, by the order of the model's fields, and its registers."""
 
     key: RowKey
     scope: str
@@ -86,7 +86,7 @@ class _Table:
             return
         try:
             with transaction.atomic():
-                insert(self.model, [(row.key.token, *row.columns) for row in rows])
+                insert(self.model, [row.columns for row in rows])
         except Exception as error:
             if is_of_the_machine(error):
                 raise
@@ -95,16 +95,19 @@ class _Table:
             batch.add(row.key, row.scope, row.state)
         stored.rows.update(row.key for row in rows)
         if self.model.whole is not None:
-            place, label = self.model.names.index(str(self.model.composition)), self.model.whole.label
+            place, label = self._place(str(self.model.composition)), self.model.whole.label
             stored.wholes.update(RowKey(label, str(row.columns[place])) for row in rows if row.columns[place])
 
     def _is_renamed(self, rows: Iterable[Row]) -> bool:
         """Whether one of ``rows`` may have to show another name than it says: somebody else has it."""
-        if not self.model.claimers:
+        if not self.model.claimers or not claims.is_anybody_displaced():
             return False
-        places = [self.model.names.index(reference) for _, reference in self.model.claimers.values() if reference]
+        places = [self._place(reference) for _, reference in self.model.claimers.values() if reference]
         tokens = {row.key.token for row in rows} | {str(row.columns[place]) for row in rows for place in places}
         return bool(claims.displaced(tokens))
+
+    def _place(self, name: str) -> int:
+        return 1 + self.model.names.index(name)
 
     def _row(self, key: RowKey, changeset: Changeset, op: Op) -> Row | None:
         """Return the row that ``op`` makes; None for one that is not fresh."""
@@ -116,7 +119,7 @@ class _Table:
             return None  # written twice, or nothing keeps it alive
         try:
             said = self._said(changeset, op)
-            columns = None if said is None else self._columns(said)
+            columns = None if said is None else [key.token, *self._columns(said)]
         except Exception as error:  # whatever a field, or a function that cleans, raises of what a peer has sent
             if is_of_the_machine(error):
                 raise
@@ -132,7 +135,9 @@ class _Table:
             name, element = write.field, write.element
             if name not in self.prepare or write.over or (element is None) is (name in self.apart):
                 return None
-            value = changeset.value(write)
+            value = write.value
+            if type(value) is dict:
+                value = changeset.value(write)
             if element is None:
                 found[name] = value
             else:
@@ -147,8 +152,8 @@ class _Table:
             return sorted(element for element, is_in in elements.items() if is_in)
         return {element: inner for element, inner in elements.items() if inner is not None}
 
-    def _columns(self, said: dict[str, Any]) -> list[Any]:
-        return [prepare(said[name]) if name in said else self._empty(name) for name, prepare in self.prepare.items()]
+    def _columns(self, said: dict[str, Any]) -> Iterator[Any]:
+        return (prepare(said[name]) if name in said else self._empty(name) for name, prepare in self.prepare.items())
 
     def _empty(self, name: str) -> Any:
         if name not in self.empty:

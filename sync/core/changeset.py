@@ -102,6 +102,7 @@ class Changeset(msgspec.Struct, frozen=True, gc=False):
     """A changeset as it is held: ``raw`` are the signed bytes, ``values`` the detached values as JSON text by digest.
 
     ``dot``: the 16 bytes by which writes name this changeset. It follows from ``id``, as ``prev`` does from the head.
+    ``is_complete``: whether every value that the head names is here. What is not handed in of these three is found out.
     """
 
     raw: bytes
@@ -111,28 +112,19 @@ class Changeset(msgspec.Struct, frozen=True, gc=False):
     values: Mapping[str, bytes]
     dot: bytes = b""
     prev: bytes | None = None
+    is_complete: bool | None = None
 
     def __post_init__(self) -> None:
         """Make what is asked for again and again once."""
-        if self.dot:
-            return
-        msgspec.structs.force_setattr(self, "dot", self.id[:DOT_BYTES])
-        if self.head.prev is not None:
-            msgspec.structs.force_setattr(self, "prev", bytes.fromhex(self.head.prev))
+        if not self.dot:
+            msgspec.structs.force_setattr(self, "dot", self.id[:DOT_BYTES])
+            msgspec.structs.force_setattr(self, "prev", bytes.fromhex(self.head.prev) if self.head.prev else None)
+        if self.is_complete is None:
+            msgspec.structs.force_setattr(self, "is_complete", not self.absent())
 
     def refs(self) -> list[bytes]:
         """The dots that the ops refer to, as bytes."""
         return [bytes.fromhex(ref) for ref in self.head.refs]
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether every value that the head names is here."""
-        values = self.values
-        for op in self.head.ops:
-            for write in op.writes:
-                if isinstance(write.value, dict) and write.value["#"] not in values:
-                    return False
-        return True
 
     def absent(self) -> set[str]:
         """The digests of the values that the head names and that are not here."""
@@ -140,9 +132,8 @@ class Changeset(msgspec.Struct, frozen=True, gc=False):
 
     def with_values(self, values: Mapping[str, bytes]) -> Changeset:
         """Return this changeset with just those of ``values``, by digest, that its head names."""
-        return msgspec.structs.replace(
-            self, values={digest: values[digest] for digest in digests(self.head) if digest in values}
-        )
+        kept = {digest: values[digest] for digest in digests(self.head) if digest in values}
+        return msgspec.structs.replace(self, values=kept, is_complete=None)
 
     def value(self, write: Write) -> Any:
         """Return the value of one of this changeset's writes. Raises KeyError where the value was dropped by compaction."""
@@ -194,8 +185,8 @@ def decode(raw: bytes, signature: bytes, values: Iterable[bytes] = ()) -> Change
     texts = {hashlib.sha256(text).hexdigest(): text for text in values}
     if not texts.keys() <= named:
         raise MalformedError(f"{head.name} {head.seq} comes with a value that it does not name")
-    name = hashlib.sha256(raw).digest()
-    return Changeset(raw, signature, head, name, texts, name[:DOT_BYTES], bytes.fromhex(head.prev) if head.prev else None)
+    name, prev = hashlib.sha256(raw).digest(), bytes.fromhex(head.prev) if head.prev else None
+    return Changeset(raw, signature, head, name, texts, name[:DOT_BYTES], prev, len(texts) == len(named))
 
 
 def digests(head: Head) -> Iterator[str]:

@@ -18,7 +18,7 @@ from sync.core.clock import Timestamp
 from sync.core.token import tag_of
 
 MAX_GROUPS = 8  # of two digits and two letters in a tag
-TAG = re.compile(rf"(?:^|-)((?:[0-9]{{2}}[a-z]{{2}}){{1,{MAX_GROUPS}}})$")
+TAG = re.compile(rf"(?:[0-9]{{2}}[a-z]{{2}}){{1,{MAX_GROUPS}}}")
 TRIES = 64  # tags of one length that are tried before longer ones
 
 
@@ -44,8 +44,8 @@ def make_slug(title: str, token: str) -> str:
 
 def split(slug: str) -> tuple[str, str]:
     """Return the words of ``slug`` and its tag; an empty tag where it ends in none. All candidates of a claim share the words."""
-    found = TAG.search(slug)
-    return (slug[: found.start()], found[1]) if found else (slug, "")
+    words, _, last = slug.rpartition("-")
+    return (words, last) if TAG.fullmatch(last) else (slug, "")
 
 
 def candidates(token: str, value: str) -> Iterator[str]:
