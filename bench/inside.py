@@ -81,7 +81,7 @@ def receive(peer: str) -> None:
     """Say that this process is ready, having spoken with the peer; then pull once for each line that comes."""
     from django.core.management import call_command
 
-    from sync import peers
+    from sync import peers, queues  # noqa: F401, what a pull loads when it has brought something
     from sync.client import Peer
     from sync.core.policy import Verb
 

@@ -56,6 +56,7 @@ def receive(frames: Iterable[Frame], receipt: Receipt | None = None) -> Receipt:
     A caller who wants to know what came before a failure hands in the ``receipt`` that is filled.
     """
     receipt, stride = receipt or Receipt(), Stride()
+    trusting.current()  # read here it is remembered; within a transaction it would be read for each batch
     with sql.large_cache():
         for load in loads(frames):
             while load:

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import connection
 
 CHUNK = 500
-CACHE = 16 << 10  # KiB that SQLite may keep in memory while many rows are written at random places; by itself 2,000
+CACHE = 8 << 10  # KiB that SQLite may keep in memory while many rows are written at random places; by itself 2,000
 
 
 @contextmanager
