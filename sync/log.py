@@ -197,12 +197,6 @@ def _filled(held: Iterable[Changeset]) -> Iterator[tuple[list[bytes], list[bytes
         yield lines, dots
 
 
-def tips() -> list[tuple[ChainKey, int, bytes]]:
-    """Return the tips of all chains: chain, sequence, dot; sorted."""
-    rows = Tip.objects.values_list("chain__name", "chain__incarnation", "chain__scope", "seq", "dot")
-    return sorted((ChainKey(name, incarnation, scope), seq, bytes(dot)) for name, incarnation, scope, seq, dot in rows)
-
-
 def path_to(ends: Iterable[bytes], chain_id: int | None = None) -> set[bytes]:
     """Return ``ends``, of the chain ``chain_id`` if given, and their ancestors. O(chain), in few statements whatever its shape."""
     found: set[bytes] = set()

@@ -82,9 +82,15 @@ def edits(origin: Origin, count: int, token: str = TOKENS[0]) -> list[Changeset]
     return made
 
 
+def tips_here() -> list[exchange.TipAt]:
+    """Return the tips of all chains here."""
+    master = Party.named(MASTER, Role.MASTER, "")
+    return exchange.tips_between(master, master)
+
+
 def seen_by_master(*lacking: bytes, tips: list[exchange.TipAt] | None = None) -> None:
     """Note that the second master holds everything that is here, but for values of ``lacking``."""
-    contacts.saw(MASTER, tips or [exchange.TipAt(*tip) for tip in log.tips()], lacking)
+    contacts.saw(MASTER, tips or tips_here(), lacking)
 
 
 def stripped(changeset: Changeset) -> Changeset:
@@ -106,7 +112,7 @@ def everything() -> tuple[Any, ...]:
         registers,
         heads,
         sorted(Claim.objects.values_list("value", "token", "name")),
-        log.tips(),
+        tips_here(),
         conflicts.count(),
     )
 
@@ -133,13 +139,13 @@ def test_what_no_master_was_seen_to_hold_stays(one, as_edge):
     """Nor what lies beyond its tips, nor what it said that it lacks, nor anything of one that did not say what it lacks."""
     made = edits(one, 6)
     arrive(*made[:3])
-    tips = [exchange.TipAt(*tip) for tip in log.tips()]
+    tips = tips_here()
     arrive(*made[3:])
     as_edge()
     assert compact.compact().values_dropped == 0
     contacts.saw(MASTER, tips, None)
     assert compact.compact().values_dropped == 0
-    contacts.saw("EDGE01-LON", [exchange.TipAt(*tip) for tip in log.tips()], [])
+    contacts.saw("EDGE01-LON", tips_here(), [])
     assert compact.compact().values_dropped == 0
     seen_by_master(made[1].dot, tips=tips)
     assert compact.compact().values_dropped == 2
@@ -491,7 +497,7 @@ def test_what_a_peer_lacks_is_not_safe_there(one):
     assert status.status()["only_here"] == 0
     seen_by_master(made.dot)
     assert status.status()["only_here"] == 1
-    contacts.saw("EDGE01-LON", [exchange.TipAt(*tip) for tip in log.tips()], [])
+    contacts.saw("EDGE01-LON", tips_here(), [])
     assert status.status()["only_here"] == 0
 
 
