@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from django.db import connection
+from django.db import DatabaseError, connection
 
 CHUNK = 500
 CACHE = 8 << 10  # KiB that SQLite may keep in memory while many rows are written at random places; by itself 2,000
@@ -24,7 +24,8 @@ def large_cache() -> Iterator[None]:
         try:
             yield
         finally:
-            cursor.execute(f"PRAGMA cache_size = {before}")
+            with suppress(DatabaseError):  # where the connection is lost, that error is the one to be told of
+                cursor.execute(f"PRAGMA cache_size = {before}")
 
 
 def booleans() -> tuple[Any, Any]:
