@@ -64,7 +64,8 @@ def nginx(name: str, folder: Path, site: str, paths: Sequence[str], bind: str = 
     user = "user root;" if os.getuid() == 0 else ""
     (folder / "nginx.conf").write_text(
         f"daemon off; {user} worker_processes 2; pid {folder}/pid; error_log stderr; events {{ worker_connections 512; }}\n"
-        f"http {{ access_log off; sendfile on; keepalive_requests 1000000; {temporary}\n"
+        # sendfile and tcp_nopush as Debian sets them.
+        f"http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000; {temporary}\n"
         + site.replace("listen 80;", f"listen {bind};")
         + "\n}\n"
     )

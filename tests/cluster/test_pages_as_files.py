@@ -7,7 +7,9 @@ import http.client
 import signal
 import socket
 import struct
+import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +38,14 @@ import os, signal
 from content.pagecache import folder
 folder.Change.end = lambda self: os.kill(os.getpid(), signal.SIGKILL)
 """
+COME_AND_GO = """
+import contextlib, os, sys
+while True:
+    with contextlib.suppress(FileNotFoundError):
+        os.rename(sys.argv[1], sys.argv[1] + ".away")
+        os.rename(sys.argv[1] + ".away", sys.argv[1])
+"""
+PLAIN = {"Accept-Encoding": "identity"}
 DATA_SEGMENTS_IN = 152  # bytes, where struct tcp_info has tcpi_data_segs_in
 ALIKE = ("Content-Type", "Cache-Control", "Content-Security-Policy", "X-Content-Type-Options", "Referrer-Policy", "ETag")
 ALIKE += ("Cross-Origin-Opener-Policy", "X-Frame-Options", "Last-Modified", "Vary")
@@ -181,6 +191,26 @@ def test_nginx_answers_media_from_the_folder_as_gunicorn_does(master: Replica) -
         stop([master.web])
         assert reader.get(addresses[0]).content == first[addresses[0]].content
         assert reader.get(addresses[0].replace("quay", "sea")).status_code == 502
+
+
+def test_a_page_that_goes_while_nginx_looks_is_no_page_that_is_not_there(master: Replica) -> None:
+    """A file that comes and goes all the time: nginx sends it or asks gunicorn, and no reader is told that there is no such page."""
+    path = publish(master, "Low water")
+    page = master.folder / "pages" / f"{path.strip('/')}.html"
+    with in_front_of(master) as server, httpx2.Client(base_url=server.url, headers=PLAIN, trust_env=False) as reader:
+        assert reader.get(path).status_code == 200
+        with coming_and_going(page):
+            assert Counter(reader.get(path).status_code for _ in range(400)) == {200: 400}
+
+
+@contextmanager
+def coming_and_going(file: Path) -> Iterator[None]:
+    """Take ``file`` away and put it back, as fast as it goes."""
+    with subprocess.Popen([sys.executable, "-c", COME_AND_GO, str(file)]) as process:
+        try:
+            yield
+        finally:
+            process.kill()
 
 
 def test_nginx_answers_from_the_folder_as_gunicorn_does(master: Replica) -> None:
