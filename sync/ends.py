@@ -103,7 +103,8 @@ def chains_here() -> Ends:
     if known is not None and known.at == now:
         return known
     trusted = trusting.current().entries
-    found = Ends(now, trusted, _followed(known, now, trusted) if known and _is_below(known.at) else _read(None, trusted))
+    follows = known is not None and now.may_follow(known.at) and _is_below(known.at)
+    found = Ends(now, trusted, _followed(known, now, trusted) if known and follows else _read(None, trusted))
     if not connection.in_atomic_block:  # what it has written may be rolled back
         _kept[name] = found
     return found

@@ -22,7 +22,7 @@ ROOM = 2_000  # values of one process
 
 # The last entry by position, with the name of its changeset: a number alone may have been given out in a transaction that failed.
 _LAST = (
-    f"SELECT root_name, root_key, root_url, position, dot FROM {Local._meta.db_table} LEFT JOIN {Entry._meta.db_table} "  # noqa: S608
+    f"SELECT root_name, root_key, root_url, incarnation, position, dot FROM {Local._meta.db_table} LEFT JOIN {Entry._meta.db_table} "  # noqa: S608
     f"ON position = (SELECT MAX(position) FROM {Entry._meta.db_table}) WHERE {Local._meta.db_table}.id = 1"
 )
 
@@ -36,12 +36,17 @@ _LIST = (
 
 
 class Standing(NamedTuple):
-    """How far the log has come, the pinned root, and what the settings say of this replica."""
+    """Whose log it is, by the pinned root, the incarnation and what the settings say of this replica; and how far it has come."""
 
     root: tuple[str, ...]
+    incarnation: str
+    settings: tuple[str, ...]
     position: int
     dot: bytes
-    settings: tuple[str, ...]
+
+    def may_follow(self, former: Standing) -> bool:
+        """Say whether it is the same replica's: a restored database is another incarnation."""
+        return self[:3] == former[:3] and self.position >= former.position
 
 
 def standing() -> Standing:
@@ -49,8 +54,8 @@ def standing() -> Standing:
     with connection.cursor() as cursor:
         cursor.execute(_LAST)
         row = cursor.fetchone()
-    *root, position, dot = row or ("", "", "", None, None)
-    return Standing(tuple(root), position or 0, bytes(dot or b""), _own())
+    *root, incarnation, position, dot = row or ("", "", "", "", None, None)
+    return Standing(tuple(root), incarnation, _own(), position or 0, bytes(dot or b""))
 
 
 def standing_of_the_list() -> tuple[Any, ...]:

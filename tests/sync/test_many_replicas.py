@@ -20,7 +20,7 @@ from sync import acknowledged, conf, contacts, conversation, ends, exchange, pee
 from sync.core.policy import Party, Role, Verb
 from sync.core.trust import Open, TrustEntry
 from sync.ends import TipAt
-from sync.models import Contact, Trusted
+from sync.models import Contact, Local, Tip, Trusted
 from sync.receive import receive
 from tests.sync.origins import Origin, arrive, backup, take_back, title
 from tests.sync.test_replayed_requests import Peer
@@ -307,3 +307,15 @@ def test_the_table_of_the_list_follows_the_list():
         assert trusting.refresh() == {"NODE77-LON", "EDGE3-LON"}
     assert [row.rank for row in Trusted.objects.order_by("rank")] == list(range(Trusted.objects.count()))
     assert set(Trusted.objects.values_list("name", flat=True)) == {conf.name(), "EDGE1-LON", "EDGE2-LON", "EDGE3-LON"}
+
+
+def test_ends_are_not_taken_over_from_another_incarnation(node):
+    """Though the last changeset stands in the same place: what lies below it in a database that was put back may be another."""
+    other = Origin("NODE02-LON", Role.NODE).trust_here()
+    arrive(other.make(title(TOKEN.replace("NODE01", "NODE02"), "Below")))
+    arrive(node.make(title(TOKEN, "Last")))
+    [below] = [tip for tip in exchange.tips_between(MASTER, MASTER) if tip.chain.name == other.name]
+    Tip.objects.filter(dot=below.dot).update(dot=b"\1" * 16)  # as if something else had come in this place
+    Local.objects.update(incarnation="00112233445566ff")
+    arrive(node.make(title(TOKEN, "One more")))
+    assert b"\1" * 16 in {tip.dot for tip in exchange.tips_between(MASTER, MASTER)}
