@@ -10,13 +10,13 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, OperationalError, ProgrammingError
 
-from sync import conf, lease, pending, storage
+from sync import conf, lease, pending, storage, upgrades
 from sync.core.errors import SyncError
 from sync.models import Invite, Local
 
 
 def require_migrated() -> None:
-    """Raise CommandError where the database does not answer, or has not the tables of this release."""
+    """Raise CommandError where the database does not answer, or is not, or only half, one of this release."""
     try:
         Local.objects.exists()
         Invite.objects.exists()
@@ -24,6 +24,8 @@ def require_migrated() -> None:
         if known := storage.as_sync_error(error):
             raise CommandError(f"{known.code}: {known}") from None
         raise CommandError(f"the database is not ready ({error}); run: manage.py migrate") from None
+    if unfinished := upgrades.why_unfinished():
+        raise CommandError(unfinished)
 
 
 class ReportingCommand(BaseCommand):

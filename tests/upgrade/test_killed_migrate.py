@@ -154,14 +154,15 @@ def test_migrate_of_a_full_replica_survives_kill_9(old: Old) -> None:
 
 
 def test_what_starts_after_half_a_migrate_says_so(old: Old) -> None:
-    """All migrations are noted as applied, and rows do not show yet what had come: the server is not ready, the worker refuses."""
+    """All migrations are noted as applied, and rows do not show yet what had come: no server is ready, worker and commands refuse."""
     old.put_back()
     assert old.zygote.run(LINES, KILLED_AT_THE_LAST_STEP) == -signal.SIGKILL
     web = old.zygote.web()
     answer = eventually(lambda: old.zygote.replica.get("/readyz"))
     assert answer.status_code == 503 and "run: manage.py migrate" in answer.text
-    refused = old.zygote.report("sync_worker")
-    assert refused.code == 1 and "run: manage.py migrate" in refused.stderr and "Traceback" not in refused.stderr
+    for command in ("sync_worker", "sync_pull"):
+        refused = old.zygote.report(command)
+        assert refused.code == 1 and "run: manage.py migrate" in refused.stderr and "Traceback" not in refused.stderr
     old.zygote.must(*MIGRATE)
     eventually(lambda: old.zygote.replica.get("/readyz").status_code == 200)
     old.zygote.kill(web)

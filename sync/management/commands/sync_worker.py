@@ -12,7 +12,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import close_old_connections, connection
 
-from sync import conf, conversation, jobs, lease, pending, storage, sweep, upgrades
+from sync import conf, conversation, jobs, lease, pending, storage, sweep
 from sync.db.sqlite3.keeper import keep_open
 from sync.management.reporting import require_migrated
 
@@ -37,8 +37,6 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run a consumer of wake-ups beside the sweep, until a signal asks to stop."""
         require_migrated()
-        if unfinished := upgrades.why_unfinished():
-            raise CommandError(unfinished)
         self._prepare()
         stop, due = threading.Event(), jobs.queue().recovered
 
