@@ -50,7 +50,7 @@ def contestants(folder: Path, count: int, peers: bool) -> Iterator[Contestant]:
     site = site.replace("/srv/edgecms/pages", str(pages)).replace("127.0.0.1:8000", f"127.0.0.1:{ours.port}")
     yield nginx("edgecms, nginx", folder / "nginx-edgecms", site, paths)
     yield nginx(NGINX, folder / "nginx-static", PLAIN.format(root=pages), paths)
-    yield wsgi(HELLO, "bench.plain:hello", folder, ["/"])
+    yield wsgi(HELLO, "bench.plain:hello", folder, paths)
     files = [f"{path}.html" for path in paths]
     yield wsgi("gunicorn + WhiteNoise", "bench.plain:files", folder, files, BENCH_FILES=str(pages))
     if peers:
