@@ -11,6 +11,10 @@ from functools import cached_property
 from itertools import chain
 from typing import Any, NamedTuple
 
+import orjson
+from django.db.models import TextField
+from django.db.models.functions import Cast
+
 from sync import exchange, log
 from sync.core.changeset import ChainKey
 from sync.core.policy import Party
@@ -59,8 +63,9 @@ class Lags:
         names = [name for held, name in {seen.held: name for name, seen in self.seen.items()}.items() if held not in found]
         lines = {(*tip.chain, tip.seq, tip.dot.hex()): tip for tip in all_here}
         for some in _parts(names):
-            for name, tips in Contact.objects.filter(name__in=some).values_list("name", "tips"):
-                found[self.seen[name].held] = _other(tips, lines)
+            # As text, which this reads in a third of the time that a field of Django's takes.
+            texts = Contact.objects.filter(name__in=some).values_list("name", Cast("tips", TextField()))
+            found |= {self.seen[name].held: _other(orjson.loads(text), lines) for name, text in texts}
         return found
 
     @cached_property
@@ -121,5 +126,5 @@ def _parts(names: list[str]) -> Iterator[list[str]]:
 def _other(tips: list[list[Any]], lines: Mapping[tuple[Any, ...], TipAt]) -> _Other:
     """Return in what ``tips``, as they are kept of a peer, differ from those that are here, by their lines."""
     there = set(map(tuple, tips))
-    more = exchange.tips_from_json([line for line in there if line not in lines])
-    return _Other(frozenset(more), frozenset(tip for line, tip in lines.items() if line not in there))
+    less = set(lines).difference(there)
+    return _Other(frozenset(exchange.tips_from_json(there.difference(lines))), frozenset(lines[line] for line in less))
