@@ -84,6 +84,7 @@ def receive(peer: str) -> None:
     from sync import peers, queues  # noqa: F401, what a pull loads when it has brought something
     from sync.client import Peer
     from sync.core.policy import Verb
+    from sync.management.commands import sync_pull  # noqa: F401
 
     client = Peer(peer, peers.named(peer, Verb.PULL).url)
     client.json("GET", f"hello?challenge={'0' * 32}")

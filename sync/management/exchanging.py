@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from sync import conversation, peers, sweep
 from sync.core.errors import SyncError
 from sync.core.policy import Verb
 from sync.core.token import REPLICA
-from sync.management.progress import LOG_EVERY
+from sync.management.progress import counting
 from sync.management.reporting import ReportingCommand
 from sync.peers import Listed
-
-logger = logging.getLogger(__name__)
 
 
 class ExchangeCommand(ReportingCommand):
@@ -35,19 +29,14 @@ class ExchangeCommand(ReportingCommand):
         )
 
     def run(self, **options: Any) -> dict[str, Any]:
-        """Exchange with each peer, showing the count of changesets on a terminal."""
+        """Exchange with each peer, showing the count of changesets."""
         chosen, refused = self.chosen(options["peers"])
         sweep.prepare()
-        console = Console(file=sys.stderr)
-        columns = (
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            TextColumn("{task.completed} changesets"),
-            TimeElapsedColumn(),
-        )
-        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-            one = self._shown(bar) if console.is_terminal else self._logged
-            return {"peers": [*refused, *(one(peer).as_json() for peer in chosen)]}
+        return {"peers": [*refused, *(self._exchange(peer).as_json() for peer in chosen)]}
+
+    def _exchange(self, peer: Listed) -> conversation.Result:
+        with counting("changesets", f"{self.verb} {peer.name}") as count:
+            return conversation.exchange_with(peer, {self.verb}, count)
 
     def chosen(self, names: Iterable[str]) -> tuple[list[Listed], list[dict[str, Any]]]:
         """Return the peers to exchange with, and the reports of those among ``names`` with whom the rule forbids it."""
@@ -62,27 +51,6 @@ class ExchangeCommand(ReportingCommand):
             except SyncError as error:
                 refused.append(conversation.refused(name, error).as_json())
         return found, refused
-
-    def _shown(self, bar: Progress) -> Callable[[Listed], conversation.Result]:
-        def exchange(peer: Listed) -> conversation.Result:
-            task = bar.add_task(f"{self.verb} {peer.name}", total=None)
-            result = conversation.exchange_with(peer, {self.verb}, lambda count: bar.advance(task, count))
-            bar.remove_task(task)
-            return result
-
-        return exchange
-
-    def _logged(self, peer: Listed) -> conversation.Result:
-        """Exchange with a line in the log every ``LOG_EVERY`` changesets."""
-        done = 0
-
-        def count(more: int) -> None:
-            nonlocal done
-            if (done + more) // LOG_EVERY > done // LOG_EVERY:
-                logger.info("%s %s: %d changesets so far", self.verb, peer.name, done + more)
-            done += more
-
-        return conversation.exchange_with(peer, {self.verb}, count)
 
     def lines(self, report: dict[str, Any]) -> Iterable[str]:
         """One line for each peer that worked."""

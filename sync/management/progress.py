@@ -7,27 +7,38 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
 logger = logging.getLogger(__name__)
 
 LOG_EVERY = 200  # changesets, or whatever is counted
+Count = Callable[[int], None]
 
 
 @contextmanager
-def counting(what: str) -> Iterator[Callable[[int], None]]:
-    """Yield a function that counts ``what`` is done: on a terminal as it goes, elsewhere by a line in the log now and then."""
-    console, done = Console(file=sys.stderr), 0
-    columns = (SpinnerColumn(), TextColumn("{task.completed} {task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=None)
-
-        def count(more: int) -> None:
-            nonlocal done
-            bar.advance(task, more)
-            if not console.is_terminal and (done + more) // LOG_EVERY > done // LOG_EVERY:
-                logger.info("%d %s so far", done + more, what)
-            done += more
-
+def counting(what: str, of: str = "") -> Iterator[Count]:
+    """Yield a function that counts ``what`` is done, ``of`` something: on a terminal as it goes, elsewhere by a line now and then."""
+    with (_on_terminal if sys.stderr.isatty() else _in_log)(what, f"{of}: " if of else "") as count:
         yield count
+
+
+@contextmanager
+def _on_terminal(what: str, before: str) -> Iterator[Count]:
+    from rich.console import Console  # much to load, and nothing for the log of a timer
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn(f"{{task.completed}} {what}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bar:
+        task = bar.add_task(before, total=None)
+        yield lambda more: bar.advance(task, more)
+
+
+@contextmanager
+def _in_log(what: str, before: str) -> Iterator[Count]:
+    done = 0
+
+    def count(more: int) -> None:
+        nonlocal done
+        if (done + more) // LOG_EVERY > done // LOG_EVERY:
+            logger.info("%s%d %s so far", before, done + more, what)
+        done += more
+
+    yield count
