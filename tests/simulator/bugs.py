@@ -17,6 +17,7 @@ from sync import (
     commit,
     conversation,
     difference,
+    ends,
     exchange,
     incarnation,
     isolation,
@@ -227,7 +228,7 @@ def anybody_crowns_himself() -> Patches:
     "tests/sync/test_receive.py::test_another_farms_submissions_are_not_held_here",
 )
 def no_private_scopes() -> Patches:
-    return [(module, "is_entitled", lambda party, scope: True) for module in (receive, exchange, policy)]
+    return [(module, "is_entitled", lambda party, scope: True) for module in (receive, ends, policy)]
 
 
 @bug(
@@ -551,8 +552,8 @@ def own_twin_is_not_noticed() -> Patches:
     "tests/sync/test_forks.py::test_two_branches_of_one_length_have_two_summaries",
 )
 def tips_by_number() -> Patches:
-    real = exchange.summary
-    return [(exchange, "summary", lambda tips: real({tip._replace(dot=b"") for tip in tips}))]
+    real = ends._line
+    return [(ends, "_line", lambda tip: real(tip._replace(dot=b"")))]
 
 
 @bug(
