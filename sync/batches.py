@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from sync.core.errors import SyncError
 from sync.core.wire import Frame
 
-SECONDS = 0.05  # that a batch should take
+SECONDS = 0.04  # that a batch should take
 FIRST = 200  # changesets or rows of the first one, of which nobody knows how long it takes
 MOST = 1000  # changesets or rows of a batch, but for a single frame of more
 LOAD = 2000  # changesets or rows of a load, but for a single frame of more

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from django.db import transaction
@@ -57,10 +58,14 @@ def receive(frames: Iterable[Frame], receipt: Receipt | None = None) -> Receipt:
     """
     receipt, stride = receipt or Receipt(), Stride()
     trusting.current()  # read here it is remembered; within a transaction it would be read for each batch
-    with sql.large_cache():
-        for load in loads(frames):
+    with ExitStack() as stack:
+        for number, load in enumerate(loads(frames)):
+            if number == 1:  # it is a long one
+                stack.enter_context(sql.many_rows())
             while load:
                 receipt.add(_transact(load, stride))
+            if number % 2:
+                sql.checkpoint()
     if receipt.incomplete:
         with transaction.atomic():
             local.take_turn()

@@ -13,19 +13,32 @@ CACHE = 8 << 10  # KiB that SQLite may keep in memory while many rows are writte
 
 
 @contextmanager
-def large_cache() -> Iterator[None]:
-    """Let SQLite keep more pages in memory meanwhile: it writes those that find no room to the disk before their time."""
+def many_rows() -> Iterator[None]:
+    """Prepare SQLite for many rows: it keeps more pages in memory, and no commit makes a checkpoint. Call ``checkpoint`` meanwhile.
+
+    A checkpoint within a commit lets whoever waits for the turn to write wait for it too, though it needs no lock of his.
+    """
     if connection.vendor != "sqlite":
         yield
         return
+    wanted = {"cache_size": -CACHE, "wal_autocheckpoint": 0}
     with connection.cursor() as cursor:
-        before = cursor.execute("PRAGMA cache_size").fetchone()[0]
-        cursor.execute(f"PRAGMA cache_size = {-CACHE}")
+        before = {name: cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in wanted}
+        for name, value in wanted.items():
+            cursor.execute(f"PRAGMA {name} = {value}")
         try:
             yield
         finally:
             with suppress(DatabaseError):  # where the connection is lost, that error is the one to be told of
-                cursor.execute(f"PRAGMA cache_size = {before}")
+                for name, value in before.items():
+                    cursor.execute(f"PRAGMA {name} = {value}")
+
+
+def checkpoint() -> None:
+    """Let SQLite copy what was committed from its log to its file, while others read and write."""
+    if connection.vendor == "sqlite" and not connection.in_atomic_block:
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
 
 def booleans() -> tuple[Any, Any]:

@@ -140,6 +140,23 @@ def test_memory_is_bounded_however_long_the_stream(origin, monkeypatch):
         assert many - few < 2_000_000, peaks
 
 
+def test_a_long_pull_makes_its_checkpoints_between_transactions(origin, monkeypatch):
+    """Who waits for the turn to write waits for none of them; afterwards commits make them again."""
+    if connection.vendor != "sqlite":
+        pytest.skip("PostgreSQL has a process for checkpoints")
+    monkeypatch.setattr(batches, "LOAD", 50)
+    stream, found = list(frames(origin("EDGE01-LON").insert(records(400)), most=25)), []
+
+    def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        found.append((sql, connection.in_atomic_block))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(note):
+        take(stream)
+    assert [within for sql, within in found if "wal_checkpoint" in sql] == [False] * 4
+    assert ("PRAGMA wal_autocheckpoint = 0", False) in found and ("PRAGMA wal_autocheckpoint = 4000", False) in found
+
+
 def test_a_pull_costs_what_is_missing_and_not_what_is_there(origin, at_once):
     """The same statements on both sides, and in SQLite the same steps, over 200 rows and over 3,000."""
     edge, found, me = origin("EDGE01-LON"), [], trusting.me()
