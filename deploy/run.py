@@ -24,7 +24,7 @@ TOP = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TOP))
 
 from deploy.local.installation import PASSWORD, USERNAME, Notes, load_sample, prepare, replicas  # noqa: E402
-from deploy.local.processes import end_leftovers, group_lives  # noqa: E402
+from deploy.local.processes import end_leftovers, has_ended  # noqa: E402
 from deploy.local.replica import CommandError, Replica  # noqa: E402
 from deploy.local.supervisor import StartError, Supervisor, state_file, stop_file  # noqa: E402
 
@@ -192,7 +192,7 @@ def ask(root: Path, verb: str, name: str) -> int:
 def has_died(folder: Path) -> bool:
     """Say whether a process of a replica that counts as running lives no more."""
     pids = [int(path.read_text().split()[0]) for path in folder.glob("*.pid")]
-    return state_file(folder).read_text() == "running" and not all(map(group_lives, pids))
+    return state_file(folder).read_text() == "running" and any(map(has_ended, pids))
 
 
 def await_state(folder: Path, wanted: str, silent: bool = False) -> bool:

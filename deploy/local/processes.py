@@ -79,6 +79,16 @@ def group_lives(pid: int) -> bool:
     return True
 
 
+def has_ended(pid: int) -> bool:
+    """Say whether the leader of a group has ended, also where whoever started it has not asked yet how (Linux: a zombie)."""
+    if not group_lives(pid):
+        return True
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return False
+
+
 def _until(fact: Callable[[], bool], seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while not fact():

@@ -179,6 +179,7 @@ def test_a_form_is_sent_in_parts_only_where_there_is_a_file_in_it(quiet_page, li
     sent = []
     tab.on("request", lambda request: sent.append(request.headers["content-type"]) if request.method == "POST" else None)
     log_in(tab, live_server, f"/admin/content-editor/page/{page.slug}")
+    expect(tab.get_by_role("toolbar", name="Add a block")).to_be_visible()  # the scripts run
     tab.get_by_label("Summary").fill("salt & ünicode\n+ 100 %")
     tab.get_by_role("button", name="Save", exact=True).click()
     expect(tab.locator(".messagelist")).to_contain_text("Saved")

@@ -15,7 +15,7 @@ import httpx2
 import pytest
 
 from deploy.local.installation import replicas
-from deploy.local.processes import group_lives
+from deploy.local.processes import group_lives, has_ended
 from tests.servers import eventually, free_port
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
@@ -201,6 +201,15 @@ def test_what_has_died_a_moment_ago_is_started_again_at_once(installation: Insta
     installation.ask("start", "edge1")
     assert int((installation.folder / "edge1" / "worker.pid").read_text().split()[0]) != pid
     assert installation.status(1, "/readyz") == 200
+
+
+def test_a_process_has_ended_before_anybody_asks_how() -> None:
+    """Its group answers signals until the supervisor has looked, a moment later; `start` must not take that for life."""
+    child = subprocess.Popen([sys.executable, "-c", ""], start_new_session=True)
+    eventually(lambda: has_ended(child.pid))
+    assert group_lives(child.pid)
+    child.wait()
+    assert has_ended(child.pid)
 
 
 def test_second_run_in_the_same_folder_is_refused(installation: Installation) -> None:
