@@ -11,9 +11,9 @@ import orjson
 
 from sync import exchange, log, trusting
 from sync.client import Peer
+from sync.core.changeset import ChainKey
 from sync.core.errors import MalformedError, NeedsOperatorError, PeerRefusedError
 from sync.core.register import Row
-from sync.models import Chain
 from sync.peers import Listed
 from sync.ranges import MAX_RANGES, MAX_ROWS, Range, Seen, fields_of_both, own_fields, rows_in, rows_named, strays, total
 from sync.registers import RowKey
@@ -176,9 +176,8 @@ def why(states: tuple[Row, Row], tips: Sequence[exchange.TipAt]) -> str:
 def _beyond(dots: set[bytes], tips: Sequence[exchange.TipAt]) -> list[bytes]:
     """Those of ``dots`` that a replica with ``tips`` does not hold, as far as the numbers of their chains say."""
     places = log.known(dots)
-    chains = Chain.objects.in_bulk({place.chain for place in places.values()})
-    most: dict[tuple[str, str, str], int] = {}
+    chains = log.chains(place.chain for place in places.values())
+    most: dict[ChainKey, int] = {}
     for tip in tips:
         most[tip.chain] = max(most.get(tip.chain, 0), tip.seq)
-    names = {pk: (chain.name, chain.incarnation, chain.scope) for pk, chain in chains.items()}
-    return [dot for dot, place in places.items() if place.seq > most.get(names[place.chain], 0)]
+    return [dot for dot, place in places.items() if place.seq > most.get(chains[place.chain][0], 0)]

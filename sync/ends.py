@@ -103,8 +103,11 @@ def chains_here() -> Ends:
     if known is not None and known.at == now:
         return known
     trusted = trusting.current().entries
-    follows = known is not None and now.may_follow(known.at) and _is_below(known.at)
-    found = Ends(now, trusted, _followed(known, now, trusted) if known and follows else _read(None, trusted))
+    if known is not None and now.may_follow(known.at) and _is_below(known.at):
+        chains = _followed(known, now, trusted)
+    else:
+        chains = _read(None, trusted)
+    found = Ends(now, trusted, chains)
     if not connection.in_atomic_block:  # what it has written may be rolled back
         _kept[name] = found
     return found

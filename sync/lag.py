@@ -19,7 +19,7 @@ from sync import exchange, log
 from sync.core.changeset import ChainKey
 from sync.core.policy import Party
 from sync.ends import Ends, TipAt, chains_here
-from sync.models import Chain, Contact
+from sync.models import Contact
 
 AT_ONCE = 100  # peers whose tips are in memory at a time
 
@@ -108,11 +108,10 @@ class Lags:
         """Return how many changesets each peer that holds them lacks a value of."""
         dots = {dot for seen in self.seen.values() for dot in seen.lacking}
         places = log.known(bytes.fromhex(dot) for dot in dots)
-        chains = Chain.objects.in_bulk({place.chain for place in places.values()})
+        chains = log.chains(place.chain for place in places.values())
         count = 0
         for dot, place in places.items():
-            at = chains[place.chain]
-            name = ChainKey(at.name, at.incarnation, at.scope)
+            name, _ = chains[place.chain]
             held = {held for held, other in self._others.items() if any(t.seq >= place.seq for t in self._of(other, name))}
             holders = [seen.lacking for seen in self.seen.values() if seen.held in held]
             count += bool(holders) and all(dot.hex() in lacking for lacking in holders)

@@ -73,7 +73,7 @@ def chain(key: ChainKey, public_key: str) -> Chain:
 def chains(numbers: Iterable[int]) -> dict[int, tuple[ChainKey, str]]:
     """Return name and public key of the chains ``numbers``."""
     columns = ("id", "name", "incarnation", "scope", "key")
-    rows = sql.select_in(Chain._meta.db_table, columns, "id", list(numbers))
+    rows = sql.select_in(Chain._meta.db_table, columns, "id", set(numbers))
     return {number: (ChainKey(*name), key) for number, *name, key in rows}
 
 

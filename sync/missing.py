@@ -15,7 +15,7 @@ from sync.core.changeset import Changeset, digests, is_dot
 from sync.core.errors import MalformedError
 from sync.core.policy import Party, Role, is_entitled
 from sync.db import sql
-from sync.models import Chain, Local, MissingValue, Register
+from sync.models import Local, MissingValue, Register
 from sync.registers import Batch, RowKey
 from sync.registry import spec_of
 from sync.values import Values
@@ -104,7 +104,7 @@ def pairs_for(me: Party, peer: Party) -> list[list[str]]:
     """Return up to ``MAX_PAIRS`` of what is wanted here, of scopes that both sides may hold, as JSON: dot, digest."""
     pairs = all_pairs()[:MAX_PAIRS]
     places = log.known({dot for dot, _ in pairs})
-    scopes = {pk: chain.scope for pk, chain in Chain.objects.in_bulk({place.chain for place in places.values()}).items()}
+    scopes = {number: name.scope for number, (name, _) in log.chains(place.chain for place in places.values()).items()}
     allowed = {dot for dot, place in places.items() if all(is_entitled(side, scopes[place.chain]) for side in (me, peer))}
     return [[dot.hex(), digest] for dot, digest in pairs if dot in allowed]
 

@@ -142,7 +142,7 @@ class _Inbox:
     def _load_parents(self, new: Mapping[bytes, Changeset]) -> None:
         """Read where those stand that ``new`` follow, but for what is itself among ``new``."""
         parents = log.known({c.prev for c in new.values() if c.prev is not None and c.prev not in new})
-        chains = log.chains({entry.chain for entry in parents.values()})
+        chains = log.chains(entry.chain for entry in parents.values())
         for dot, entry in parents.items():
             key, public_key = chains[entry.chain]
             self.places[dot] = (key, entry.seq, (entry.ms, entry.counter))

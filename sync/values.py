@@ -8,7 +8,7 @@ from typing import Any
 from sync import log
 from sync.core.changeset import Changeset, Write
 from sync.core.clock import Timestamp
-from sync.models import Chain, Entry
+from sync.models import Entry
 from sync.registers import RowKey
 
 Order = tuple[Timestamp, str, str, int, bytes]
@@ -115,7 +115,7 @@ class Values:
         if not entries:
             return
         self._applied.update(dot for dot, entry in entries.items() if entry.state == Entry.State.APPLIED)
-        chains = Chain.objects.in_bulk({entry.chain for entry in entries.values()})
+        chains = log.chains(entry.chain for entry in entries.values())
         for dot, entry in entries.items():
-            chain = chains[entry.chain]
+            chain, _ = chains[entry.chain]
             self._orders[dot] = (entry.stamp, chain.name, chain.incarnation, entry.seq, dot)

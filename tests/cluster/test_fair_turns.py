@@ -13,7 +13,7 @@ from tests.servers import PostgreSQL, eventually
 
 pytestmark = pytest.mark.cluster
 
-EACH, BATCHES, SAVES = 25, 80, 12
+EACH, BATCHES, SAVES = 25, 200, 12
 # The pull says when each of its batches began, by the clock that all processes of a machine share.
 PULL = f"""
 import time
@@ -71,5 +71,5 @@ def test_a_save_waits_for_no_more_than_the_batch_under_way_and_one_more(replica:
     assert replica.answer(COUNT) == EACH * BATCHES
     begun = [int(line) for line in times.read_text().split()]
     meanwhile = [sum(asked < time < had for time in begun) for asked, had in saves if had < begun[-1]]
-    assert len(meanwhile) >= SAVES // 4, f"the pull was over before the saves: {begun[-1]} {saves}"
+    assert len(meanwhile) >= SAVES // 2, f"the pull was over before the saves: {begun[-1]} {saves}"
     assert max(meanwhile) <= 2, meanwhile

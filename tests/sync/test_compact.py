@@ -316,10 +316,10 @@ def test_killed_at_any_statement_nothing_is_lost_and_the_next_run_goes_on(one, a
         return True
 
     kills = 0
-    while not run(5 * kills + 1):
+    while not run(4 * kills + 1):
         kills += 1
         assert everything() == before
-    assert kills >= 8 and [bool(held(changeset)) for changeset in made] == [False] * 34 + [True]
+    assert kills >= 10 and [bool(held(changeset)) for changeset in made] == [False] * 34 + [True]
     assert everything() == before and list(verify()) == []
 
 
