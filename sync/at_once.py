@@ -10,13 +10,14 @@ from itertools import islice
 
 from sync import blob_exchange, contacts, exchange, missing, value_exchange
 from sync.client import HELLO
-from sync.conversation import Conversation, turn_to_pull
+from sync.conversation import Conversation
 from sync.core import wire
 from sync.core.policy import Party, Verb
 from sync.exchange import TipAt
 from sync.log import Known
 from sync.models import MissingBlob
 from sync.peers import Listed
+from sync.pulling import turn_to_pull
 
 FEW = 200  # changesets that are sent unasked; of more, what the peer lacks is asked first
 

@@ -44,7 +44,7 @@ def heard(peer: Party, me: Party, now_ms: int) -> bool:
     A master's time is taken for ours where our wall clock stands behind what we have written and seen. And where the two clocks
     agree, and what was written here lies beyond the drift, it was that which was wrong: it is repeated under the right time.
     """
-    if not _is_doubtful(local.state()):
+    if not is_doubtful():
         return False
     with transaction.atomic():
         local.take_turn()
@@ -58,7 +58,9 @@ def heard(peer: Party, me: Party, now_ms: int) -> bool:
     return True
 
 
-def _is_doubtful(own: Local) -> bool:
+def is_doubtful() -> bool:
+    """Say whether a peer's time could change anything here, so that it is worth asking for."""
+    own = local.state()
     return bool(own.boot) or own.clock_ms > local.wall_ms() + TOLERANCE_MS
 
 

@@ -3,58 +3,25 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from functools import cached_property
 from typing import Any
 
-import orjson
-
-from sync import blob_exchange, clocks, contacts, exchange, log, missing, signals, storage, trusting, value_exchange
+from sync import blob_exchange, clocks, contacts, exchange, missing, signals, storage, value_exchange
 from sync.client import HELLO, WORK, Peer
 from sync.core import wire
-from sync.core.errors import IncompleteStreamError, MalformedError, NeedsOperatorError, SyncError
+from sync.core.errors import NeedsOperatorError
 from sync.core.policy import Verb
 from sync.ends import chains_here
 from sync.models import MissingBlob
 from sync.peers import Listed
-from sync.receive import Receipt, receive
+from sync.pulling import FEW, Pulling, turn_to_pull
+from sync.result import Result
 
 logger = logging.getLogger(__name__)
 
 tally: Counter[str] = Counter()  # what this process has exchanged so far
-PATIENCE = 30.0  # seconds that a pull waits for another one
-_pulling = threading.Lock()
-
-
-@dataclass(slots=True)
-class Result:
-    """What an exchange with one peer came to. ``sent`` and ``received`` count changesets, ``seconds`` is wall time."""
-
-    name: str
-    ok: bool = True
-    sent: int = 0
-    received: int = 0
-    applied: int = 0
-    seconds: float = 0.0
-    error: dict[str, str] | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """Return this for ``--json``: ``error`` only where there is one."""
-        found = asdict(self)
-        found["seconds"] = round(self.seconds, 3)
-        if self.error is None:
-            del found["error"]
-        return found
-
-
-def refused(name: str, error: SyncError) -> Result:
-    """Return the result of an exchange that did not even begin."""
-    return Result(name, ok=False, error={"code": error.code, "detail": str(error)})
 
 
 def line_to(peer: Listed) -> Peer:
@@ -91,30 +58,16 @@ def exchange_with(
     return result
 
 
-@contextmanager
-def turn_to_pull() -> Iterator[bool]:
-    """One pull after the other, or several peers would bring the same; but a slow one holds up no other for long.
-
-    Yields whether there was a pull to wait for.
-    """
-    is_first = _pulling.acquire(blocking=False)
-    has_turn = is_first or _pulling.acquire(timeout=PATIENCE)
-    try:
-        yield not is_first
-    finally:
-        if has_turn:
-            _pulling.release()
-
-
-class Conversation:
+class Conversation(Pulling):
     """What is said and done once a peer is connected."""
 
-    def __init__(self, peer: Listed, client: Peer, result: Result, progress: Any) -> None:
-        self.peer, self.client, self.result, self.progress = peer, client, result, progress
-        self.me = trusting.me()
-
     def run(self, verbs: set[Verb], before_waiting: Callable[[], None] | None = None) -> None:
-        """Ask whether there is anything to exchange; then pull and push."""
+        """Ask whether there is anything to exchange; then pull and push. Whoever only pulls may ask for it at once."""
+        if verbs == {Verb.PULL} and not clocks.is_doubtful():
+            ends = exchange.tips_between(self.me, self.peer.party)
+            if len(ends) <= FEW:
+                self.pull_at_once(ends, before_waiting)
+                return
         summary = exchange.summary_between(self.me, self.peer.party)
         self.client.patience = HELLO
         if before_waiting is not None:
@@ -132,8 +85,7 @@ class Conversation:
                     differs = hello["summary"] != exchange.summary_between(self.me, self.peer.party)
                 if differs:
                     self.pull(exchange.tips_between(self.me, self.peer.party))
-                blob_exchange.fetch(self.client, self.peer.name)
-                value_exchange.fetch(self.client, missing.some_pairs())
+                self.fetch_absent()
         if Verb.PUSH in verbs and (differs or hello.get("blobs_missing") or hello.get("values_missing")):
             self._push()
         elif not differs:
@@ -152,53 +104,8 @@ class Conversation:
 
     def _check(self, hello: dict[str, Any]) -> None:
         if not isinstance(hello.get("summary"), str):
-            raise MalformedError(f"what answers at {self.peer.url} does not speak this protocol; correct the address")
-        if hello.get("name") != self.peer.name:
-            raise NeedsOperatorError(f"{self.peer.url} is {hello.get('name')}, not {self.peer.name}; correct the address")
-        if hello.get("key", self.peer.key) != self.peer.key:
-            raise NeedsOperatorError(
-                f"{self.peer.name} has another key than it has here; compare sync_identity there with what was given to sync_trust"
-            )
-
-    def pull(self, mine: list[exchange.TipAt]) -> None:
-        """Pull; and once more where the peer could not tell where a chain was forked, with what is here of that chain."""
-        theirs = self._pull_once({"have": exchange.tips_as_json(mine), "asks_again": True})
-        begun, others = {tip.chain for tip in mine}, set(theirs).difference(mine)
-        known = log.known(tip.dot for tip in others)
-        forked = {tip.chain for tip in others if tip.chain in begun and tip.dot not in known}
-        if forked:
-            mine = exchange.tips_between(self.me, self.peer.party)
-            markers = exchange.markers(tip for tip in mine if tip.chain in forked)
-            self._pull_once({"have": exchange.tips_as_json([*mine, *markers])})
-
-    def _pull_once(self, question: dict[str, Any]) -> list[exchange.TipAt]:
-        """Pull and return the tips that the peer has."""
-        wanted = missing.pairs_for(self.me, self.peer.party)
-        body = orjson.dumps({**question, "values_missing": wanted})
-        with self.client.send("POST", "pull", body) as response:
-            reader, receipt = Stream(wire.frames(self.client.chunks(response))), Receipt()
-            try:
-                receive(self._watched(reader), receipt)
-            finally:
-                self.result.received += reader.count
-                self._take(receipt)
-                if reader.first is not None:
-                    contacts.saw(self.peer.name, reader.tips, reader.lacking())
-        reader.check()
-        return reader.tips
-
-    def _take(self, receipt: Receipt) -> None:
-        self.result.applied += receipt.applied
-        if receipt.refused:
-            what = ", ".join(f"{count} {code}" for code, count in sorted(receipt.refused.items()))
-            detail = f"{self.peer.name} sent changesets that were refused: {what}; the rest was taken"
-            self.result.ok, self.result.error = False, {"code": min(receipt.refused), "detail": detail}
-
-    def _watched(self, frames: Iterable[wire.Frame]) -> Iterator[wire.Frame]:
-        for frame in frames:
-            if self.progress is not None:
-                self.progress(len(frame.changesets))
-            yield frame
+            raise self._stranger()
+        self._check_identity(hello)
 
     def _push(self) -> None:
         answer = self.client.json("GET", "tips")
@@ -228,32 +135,3 @@ class Conversation:
                 frames, count = [], 0
         if frames:
             yield b"".join(frames), count
-
-
-class Stream:
-    """The frames of a pull, counted; ``check`` says whether the last line came."""
-
-    def __init__(self, frames: Iterator[wire.Frame]) -> None:
-        self.frames, self.count = frames, 0
-        self.first: dict[str, Any] | None = None
-        self.last: dict[str, Any] | None = None
-
-    def __iter__(self) -> Iterator[wire.Frame]:
-        for frame in self.frames:
-            self.count += len(frame.changesets)
-            self.first, self.last = frame.first or self.first, frame.last or self.last
-            yield frame
-
-    @cached_property
-    def tips(self) -> list[exchange.TipAt]:
-        """What the peer said that it holds, known once the first frame has come."""
-        return exchange.tips_from_json((self.first or {}).get("tips", []))
-
-    def lacking(self) -> list[bytes] | None:
-        """Return of which changesets the peer lacked a value."""
-        return missing.lacking(missing.pairs_from_json((self.first or {}).get("values_missing")))
-
-    def check(self) -> None:
-        """Raise IncompleteStreamError where the stream was cut between frames."""
-        if self.last is None or self.last.get("count") != self.count:
-            raise IncompleteStreamError("the stream was cut; what came is kept, the next pull goes on from there")

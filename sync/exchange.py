@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from sync import ancestry, conf, local, log
+from sync import ancestry, conf, keys, local, log
 from sync.core import wire
 from sync.core.changeset import ChainKey, Changeset
 from sync.core.errors import MalformedError
@@ -234,6 +234,7 @@ def stream(
     first = {
         "protocol": 1,
         "name": conf.name(),
+        "key": keys.public_text(),
         "time": local.now_ms(local.state()),
         "tips": tips_as_json(tips_between(me, peer)),
     }

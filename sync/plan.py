@@ -8,10 +8,11 @@ from typing import Any
 import orjson
 
 from sync import exchange, log, missing, trusting
-from sync.conversation import Result, line_to
+from sync.conversation import line_to
 from sync.core import wire
 from sync.core.errors import SyncError
 from sync.peers import Listed
+from sync.result import Result
 
 
 def plan(peer: Listed) -> dict[str, Any]:

@@ -23,10 +23,11 @@ from sync import (
 )
 from sync.at_once import AtOnce, equality, is_news
 from sync.client import HELLO
-from sync.conversation import Result, exchange_with, line_to
+from sync.conversation import exchange_with, line_to
 from sync.core.errors import SyncError
 from sync.core.policy import Role, Verb, may
 from sync.peers import Listed
+from sync.result import Result
 from sync.visiting import Gathered, Visits
 
 logger = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from sync import conversation, peers, sweep
+from sync import conversation, peers, result, sweep
 from sync.core.errors import SyncError
 from sync.core.policy import Verb
 from sync.core.token import REPLICA
@@ -34,7 +34,7 @@ class ExchangeCommand(ReportingCommand):
         sweep.prepare()
         return {"peers": [*refused, *(self._exchange(peer).as_json() for peer in chosen)]}
 
-    def _exchange(self, peer: Listed) -> conversation.Result:
+    def _exchange(self, peer: Listed) -> result.Result:
         with counting("changesets", f"{self.verb} {peer.name}") as count:
             return conversation.exchange_with(peer, {self.verb}, count)
 
@@ -49,7 +49,7 @@ class ExchangeCommand(ReportingCommand):
             try:
                 found.append(peers.named(name, self.verb))
             except SyncError as error:
-                refused.append(conversation.refused(name, error).as_json())
+                refused.append(result.refused(name, error).as_json())
         return found, refused
 
     def lines(self, report: dict[str, Any]) -> Iterable[str]:

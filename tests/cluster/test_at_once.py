@@ -120,3 +120,41 @@ def test_nothing_new_is_one_small_request_whatever_is_there(tmp_path: Path) -> N
                 figures.append((statements, line.asked, len(line.answered)))
             assert all(0 < asked < 1024 and 0 < answered < 1024 for _, asked, answered in figures), figures
             assert figures[0][0] == figures[1][0], figures
+
+
+MANY_CHAINS = "from sync import conversation\nconversation.FEW = 0\n"
+BESIDE = """
+import threading
+from sync import pulling
+pulling._pulling.acquire()
+threading.Timer(0.2, pulling._pulling.release).start()
+"""
+
+
+def test_who_only_pulls_asks_once_and_for_what_is_new_at_once(tmp_path: Path) -> None:
+    """An edge that holds few chains says no hello, whether something is new or not; one of many says it first.
+
+    And who finds that something is new while another pull runs waits for that, and asks again.
+    """
+    with Cluster(tmp_path, interval=3600) as cluster:
+        root, place = cluster.make("MASTER01", "master"), cluster.make("EDGE01", "edge", farm="thames")
+        with Counted(root) as master, Zygote(place) as edge:
+            found_site([master, edge])
+            master.web()
+            eventually(lambda: root.why_not_ready() == "", timeout=60)
+            edge.answer(SWEEP)
+            eventually(master.asked, pause=0.01)
+            for how, new, asked in (
+                ("", 1, {"POST pull": 1}),
+                ("", 0, {"POST pull": 1}),
+                (MANY_CHAINS, 1, {"GET hello": 1, "POST pull": 1}),
+                (MANY_CHAINS, 0, {"GET hello": 1}),
+                (BESIDE, 1, {"POST pull": 2}),
+                (BESIDE, 0, {"POST pull": 1}),
+            ):
+                for _ in range(new):
+                    master.answer(WRITE, title="News")
+                before = master.asked()
+                result, _ = edge.answer(how + SWEEP)
+                assert result["ok"] and result["applied"] == new, (how, result)
+                eventually(lambda before=before, asked=asked: master.asked() - before == Counter(asked), pause=0.01)

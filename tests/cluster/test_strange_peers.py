@@ -73,7 +73,26 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 BOMB = wire.pack(b"C " + b"A" * (80 << 20) + b"\n")
-STRANGE_ANSWERS = [
+H = wire.pack(wire.control("H", {"protocol": 1, "name": STRANGE, "tips": []}))
+E = wire.pack(wire.control("E", {"count": 0}))
+TO_A_PULL = [
+    ((200, {}, b"<html>Please log in to the wireless network</html>"), "malformed"),
+    ((200, {}, HELLO), "malformed"),
+    ((200, {}, wire.pack(wire.control("H", {"name": "EDGE03-LON", "tips": []})) + E), "needs_operator"),
+    ((200, {}, wire.pack(wire.control("H", {"name": STRANGE, "key": "ed25519:B", "tips": []})) + E), "needs_operator"),
+    ((500, {}, b"<h1>Oops</h1>"), "http_500"),
+    ((307, {"location": "/elsewhere"}, b""), "http_307"),
+    ((200, {"content-length": "1000"}, H[:10]), "peer_unavailable"),
+    ((200, {}, b"no frame at all"), "malformed"),
+    ((200, {}, b""), "incomplete_stream"),
+    ((200, {}, H), "incomplete_stream"),
+    ((200, {}, E), "malformed"),
+    ((200, {}, BOMB), "too_large"),
+    ((200, {}, H + BOMB), "too_large"),
+    ((200, {}, wire.pack(b"C AAAA {}\n")), "malformed"),
+    ((200, {}, H + wire.pack(b"C AAAA {}\n")), "malformed"),
+]
+TO_A_HELLO = [
     ({"": (200, {}, b"<html>Please log in to the wireless network</html>")}, "malformed"),
     ({"": (200, {}, b"[]")}, "malformed"),
     ({"": (200, {}, b'{"name": "EDGE01-LON"}')}, "malformed"),
@@ -81,20 +100,12 @@ STRANGE_ANSWERS = [
     ({"": (500, {}, b"<h1>Oops</h1>")}, "http_500"),
     ({"": (307, {"location": "/elsewhere"}, b""), "elsewhere": (200, {}, HELLO)}, "http_307"),
     ({"": (200, {"content-length": "1000"}, b"{")}, "peer_unavailable"),
-    ({"hello": (200, {}, HELLO), "pull": (200, {}, b"no frame at all")}, "malformed"),
-    ({"hello": (200, {}, HELLO), "pull": (200, {}, b"")}, "incomplete_stream"),
-    ({"hello": (200, {}, HELLO), "pull": (200, {}, BOMB)}, "too_large"),
-    ({"hello": (200, {}, HELLO), "pull": (200, {}, wire.pack(b"C AAAA {}\n"))}, "malformed"),
 ]
 
 
-@pytest.mark.parametrize(("answers", "code"), STRANGE_ANSWERS)
-def test_a_stranger_is_reported_and_the_others_are_pulled(
-    site: Site, answers: dict[str, tuple[int, dict[str, str], bytes]], code: str
-) -> None:
-    """Whatever answers at an address, the command ends with one line about it, and has pulled from everybody else."""
-    site.stranger.answers = answers
-    outcome = site.master.manage("sync_pull", parse=True)
+def is_reported(site: Site, command: str, code: str) -> None:
+    """The command ends with one line about the stranger, and has done its work with everybody else."""
+    outcome = site.master.manage(command, parse=True)
     assert outcome.code == 1 and "Traceback" not in outcome.stderr
     peers = {peer["name"]: peer for peer in outcome.answer["peers"]}
     assert peers[STRANGE]["error"]["code"] == code
@@ -103,9 +114,27 @@ def test_a_stranger_is_reported_and_the_others_are_pulled(
     assert [line for line in outcome.stderr.splitlines() if line.startswith(STRANGE)]
 
 
+@pytest.mark.parametrize(("answer", "code"), TO_A_PULL)
+def test_a_stranger_is_reported_and_the_others_are_pulled(
+    site: Site, answer: tuple[int, dict[str, str], bytes], code: str
+) -> None:
+    """Whatever answers a pull at an address, the command ends with one line about it, and has pulled from everybody else."""
+    site.stranger.answers = {"pull": answer}
+    is_reported(site, "sync_pull", code)
+
+
+@pytest.mark.parametrize(("answers", "code"), TO_A_HELLO)
+def test_a_stranger_is_reported_and_the_others_are_pushed_to(
+    site: Site, answers: dict[str, tuple[int, dict[str, str], bytes]], code: str
+) -> None:
+    """The same of a push, which begins with a hello."""
+    site.stranger.answers = answers
+    is_reported(site, "sync_push", code)
+
+
 def test_news_behind_a_stranger_arrive(site: Site) -> None:
     """News of the edge arrive though the peer before it answers nonsense."""
-    site.stranger.answers = STRANGE_ANSWERS[0][0]
+    site.stranger.answers = {"": TO_A_PULL[0][0]}
     publish(site.edge, "High water")
     assert not site.master.manage("sync_pull", parse=True).answer["peers"][0]["ok"]
     assert set(look(site.edge).log) <= set(look(site.master).log)

@@ -15,7 +15,6 @@ from sync import (
     admission,
     claims,
     commit,
-    conversation,
     difference,
     ends,
     exchange,
@@ -31,6 +30,7 @@ from sync import (
     receive,
     registers,
     replay,
+    stream,
     trust_admin,
     trusting,
     values,
@@ -610,7 +610,7 @@ def off_by_one() -> Patches:
     "tests/sync/test_cut_streams.py::test_a_stream_cut_anywhere_is_gone_on_with",
 )
 def cut_streams_are_whole() -> Patches:
-    return [(conversation.Stream, "check", lambda self: None)]
+    return [(stream.Stream, "check", lambda self: None)]
 
 
 # --- forms, parts, merges, newcomers

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import pytest
 
 from sync import log
-from sync.conversation import Stream
 from sync.core import wire
 from sync.core.changeset import Changeset
 from sync.core.errors import IncompleteStreamError, SyncError
 from sync.receive import receive
+from sync.stream import Stream
 from tests.sync.origins import Origin, backup, state, take_back, title
 
 if sys.version_info >= (3, 14):

@@ -22,6 +22,7 @@ from sync.core.trust import Open, TrustEntry
 from sync.ends import TipAt
 from sync.models import Contact, Local, Tip, Trusted
 from sync.receive import receive
+from sync.result import Result
 from tests.sync.origins import Origin, arrive, backup, take_back, title
 from tests.sync.test_replayed_requests import Peer
 
@@ -177,10 +178,10 @@ def test_so_does_asking(node):
     for count in (10, 200):
         grow(count)
         peer = peers.others()[node.name]
-        asking = conversation.Conversation(peer, Level(), conversation.Result(node.name), None)
-        asking.run({Verb.PULL})
+        asking = conversation.Conversation(peer, Level(), Result(node.name), None)
+        asking.run(set(Verb))
         with counted() as statements:
-            found.append((calls(lambda asking=asking: asking.run({Verb.PULL})), len(statements)))
+            found.append((calls(lambda asking=asking: asking.run(set(Verb))), len(statements)))
         assert len(Contact.objects.get(name=node.name).tips) >= count
     (few, before), (many, after) = found
     assert before == after
