@@ -26,6 +26,8 @@ def sqlite(path: Path) -> dict[str, Any]:
     return {
         "ENGINE": "sync.db.sqlite3",
         "NAME": str(path),
+        # A thread keeps its connection: to open it, read what tables there are and sync the folder takes more than many an answer.
+        "CONN_MAX_AGE": None,
         # IMMEDIATE: a transaction takes the write lock when it begins, so that it never fails half way for want of it.
         "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": PRAGMAS},
     }

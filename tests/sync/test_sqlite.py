@@ -4,7 +4,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
 from content.models import Page, Section
 from content.publishing import publish
@@ -49,6 +49,53 @@ def test_a_transaction_takes_the_write_lock_when_it_begins():
                 other.execute("BEGIN IMMEDIATE")
     finally:
         other.close()
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A connection to a file of its own, as a thread that answers requests has one."""
+    made = DatabaseWrapper({**connection.settings_dict, "NAME": str(tmp_path / "own.sqlite3")}, alias="own")
+    with made.cursor() as cursor:
+        cursor.execute("CREATE TABLE held (name text)")
+    yield made
+    made.close()
+
+
+def names(own):
+    """Return the names in the file that stands there now, read as a request would read them."""
+    own.close_if_unusable_or_obsolete()
+    with own.cursor() as cursor:
+        cursor.execute("SELECT name FROM held")
+        found = [name for (name,) in cursor.fetchall()]
+    own.close_if_unusable_or_obsolete()
+    return found
+
+
+def test_a_thread_keeps_its_connection_from_one_request_to_the_next(own):
+    """It is not opened anew for each."""
+    before = own.connection
+    assert names(own) == [] and names(own) == []
+    assert own.connection is before
+
+
+def test_the_next_request_after_a_mistake_has_a_new_connection(own):
+    """Whatever was wrong with the old one."""
+    before = own.connection
+    with pytest.raises(OperationalError), own.cursor() as cursor:
+        cursor.execute("SELECT name FROM nowhere")
+    assert names(own) == [] and own.connection is not before
+
+
+def test_the_next_request_reads_the_file_that_was_put_in_the_place_of_another(own, tmp_path):
+    """Nobody goes on with one that is not there any more."""
+    assert names(own) == []
+    with sqlite3.connect(tmp_path / "other.sqlite3") as other:
+        other.executescript("CREATE TABLE held (name text); INSERT INTO held VALUES ('other')")
+    other.close()
+    for rest in tmp_path.glob("own.sqlite3-*"):
+        rest.unlink()
+    (tmp_path / "other.sqlite3").replace(tmp_path / "own.sqlite3")
+    assert names(own) == ["other"]
 
 
 def sql_of(table):

@@ -115,6 +115,21 @@ class DatabaseWrapper(CapturingConnection, base.DatabaseWrapper):
         finally:
             self.turnstile.leave()
 
+    def close_if_unusable_or_obsolete(self) -> None:
+        """Close what a request leaves, where something went wrong with it or another file stands in the place of its own.
+
+        Django asks before and after each request. Any other connection is kept, for the next request of the thread.
+        """
+        if self.connection is not None and not self.in_atomic_block and (self.errors_occurred or self._is_replaced()):
+            self.close()
+            return
+        super().close_if_unusable_or_obsolete()
+
+    def _is_replaced(self) -> bool:
+        from sync.place import file_at
+
+        return file_at(str(self.settings_dict["NAME"])) != self.sync_file
+
     def close(self) -> None:
         """Close, and let others have the turn."""
         super().close()

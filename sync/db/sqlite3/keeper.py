@@ -1,7 +1,7 @@
 """A process that serves keeps its database open, so that a full disk cannot keep it from reading.
 
 Whoever closes an SQLite database last removes the index of its write-ahead log (``-shm``), and the next one makes it anew: 32 KiB
-that a full disk does not give. Django closes after each request, so between two requests nobody may have it open.
+that a full disk does not give. The threads that answer keep it open too, but each from its first request on, and not after a mistake.
 """
 
 from __future__ import annotations
