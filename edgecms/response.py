@@ -33,14 +33,19 @@ class Response(wsgi.Response):
             self.headers, self.response_length, self._lines = known
 
     def write(self, data: bytes) -> None:
-        """Send a piece of the body; with the head before it where it is the whole."""
-        if self.headers_sent or not self._is_whole(data):
+        """Send a piece of the body; with the head before it where it is the whole, or the first of a stream."""
+        if self.headers_sent or not (self._is_whole(data) or self._is_beginning(data)):
             super().write(data)
             return
         lines = self._lines or "".join(f"{name}: {value}\r\n" for name, value in self.headers)
         head = "".join([*self.default_headers(), lines, "\r\n"])
         self.headers_sent, self.sent = True, len(data)
-        self.sock.sendall(head.encode("latin-1") + data)
+        piece = b"%X\r\n%b\r\n" % (len(data), data) if self.chunked else data
+        self.sock.sendall(head.encode("latin-1") + piece)
+
+    def _is_beginning(self, data: bytes) -> bool:
+        is_some = isinstance(data, bytes) and 0 < len(data) <= SMALL
+        return is_some and self.chunked and self.status_code == 200 and self.req.method != "HEAD"
 
     def _is_whole(self, data: bytes) -> bool:
         is_whole = isinstance(data, bytes) and len(data) == self.response_length

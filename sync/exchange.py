@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from django.db import connection
+
 from sync import ancestry, conf, keys, local, log
 from sync.core import wire
 from sync.core.changeset import ChainKey, Changeset
@@ -155,15 +157,20 @@ def markers(tips: Iterable[TipAt]) -> list[TipAt]:
     return found
 
 
+_PAGE = f"SELECT {', '.join(log.COLUMNS)} FROM {log.ENTRY} WHERE chain_id = %s AND seq > %s ORDER BY seq, position LIMIT {PAGE}"  # noqa: S608
+
+
 def _entries(chain: int, after: int) -> Iterator[Known]:
     while True:
-        query = Entry.objects.filter(chain=chain, seq__gt=after).order_by("seq", "position")
-        page = [Known(bytes(row[0]), *row[1:]) for row in query.values_list(*log.COLUMNS)[:PAGE]]
+        with connection.cursor() as cursor:
+            cursor.execute(_PAGE, [chain, after])
+            page = [Known(bytes(row[0]), *row[1:]) for row in cursor.fetchall()]
+        is_last = len(page) < PAGE
         if len(page) == PAGE:  # a fork may have several of one number: never cut between them
             last = page[-1].seq
             page = [entry for entry in page if entry.seq < last] or page
         yield from page
-        if not page:
+        if is_last:
             return
         after = page[-1].seq
 
@@ -239,9 +246,9 @@ def stream(
         "tips": tips_as_json(tips_between(me, peer)),
     }
     first["values_missing"] = missing_values
-    yield wire.pack(wire.control("H", first))
-    total = 0
+    before, total = wire.pack(wire.control("H", first)), 0  # sent with what follows it: each piece wakes the receiver
     for frame, count in frames(missing(have, me, peer, asks_again)):
         total += count
-        yield frame
-    yield wire.pack(wire.control("E", {"count": total}))
+        yield before + frame
+        before = b""
+    yield before + wire.pack(wire.control("E", {"count": total}))

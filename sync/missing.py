@@ -76,6 +76,8 @@ def _claimed(changeset: Changeset) -> set[str]:
 def all_pairs() -> list[Pair]:
     """Return what is wanted here."""
     _want_everything_as_master()
+    if not sql.exists(MissingValue._meta.db_table, "1 = 1"):  # as nearly always; a third of the time of the question below
+        return []
     return [(bytes(dot), digest) for dot, digest in MissingValue.objects.order_by("pk").values_list("dot", "digest")]
 
 
@@ -89,7 +91,7 @@ def some_pairs(most: int = MAX_ASKED) -> list[Pair]:
 def count() -> int:
     """Return how many values are wanted here."""
     _want_everything_as_master()
-    return MissingValue.objects.count()
+    return MissingValue.objects.count() if sql.exists(MissingValue._meta.db_table, "1 = 1") else 0
 
 
 def _want_everything_as_master() -> None:
@@ -103,6 +105,8 @@ def _want_everything_as_master() -> None:
 def pairs_for(me: Party, peer: Party) -> list[list[str]]:
     """Return up to ``MAX_PAIRS`` of what is wanted here, of scopes that both sides may hold, as JSON: dot, digest."""
     pairs = all_pairs()[:MAX_PAIRS]
+    if not pairs:
+        return []
     places = log.known({dot for dot, _ in pairs})
     scopes = {number: name.scope for number, (name, _) in log.chains(place.chain for place in places.values()).items()}
     allowed = {dot for dot, place in places.items() if all(is_entitled(side, scopes[place.chain]) for side in (me, peer))}

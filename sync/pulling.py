@@ -14,6 +14,7 @@ from sync.client import HELLO, WORK, Peer
 from sync.core import wire
 from sync.core.changeset import ChainKey
 from sync.core.errors import MalformedError, NeedsOperatorError
+from sync.db import sql
 from sync.models import MissingBlob
 from sync.peers import Listed
 from sync.receive import Receipt, receive
@@ -83,7 +84,7 @@ class Pulling:
             reader.check()
         self.client.patience = WORK
         forked = self._forked(mine, reader.tips) if is_taken else set()
-        if not is_taken or forked or MissingBlob.objects.exists() or missing.count():
+        if not is_taken or forked or sql.exists(MissingBlob._meta.db_table, "1 = 1") or missing.count():
             with turn_to_pull():
                 if not is_taken:
                     self._pull_unless_brought(reader.tips)

@@ -13,6 +13,7 @@ from django.db.models.functions import Concat, StrIndex, Substr
 
 from sync import admission, isolation, local, log, rebuild, signals, suspects, trusting
 from sync.core.policy import TRUST
+from sync.db import sql
 from sync.models import Chain, Entry, Register
 from sync.project import why_not_shown
 
@@ -50,6 +51,8 @@ def after_upgrade() -> None:
 
 def retry_crashed() -> None:
     """Try once more what was at hand when the process ended, in a transaction: somebody may just have killed it at that moment."""
+    if not sql.exists(log.ENTRY, f"state > 0 AND state = {Entry.State.QUARANTINED:d}"):
+        return
     crashed = log.waiting().filter(state=Entry.State.QUARANTINED, reason=isolation.CRASHED)
     positions = list(crashed.order_by("position").values_list("position", flat=True))
     if not positions:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from threading import Lock
 
-from django.db import DatabaseError, IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
@@ -19,6 +19,7 @@ from sync.api.problems import SyncProblem
 from sync.core import signing
 from sync.core.policy import Party, Role
 from sync.core.token import REPLICA
+from sync.db import sql
 from sync.models import Nonce
 
 MAX_BODY = 64 << 20  # bytes of one request
@@ -130,7 +131,8 @@ def _spend(nonce: str, seconds: int, only_reads: bool) -> None:
         raise _replayed()
     try:
         with transaction.atomic():
-            Nonce.objects.create(nonce=nonce, expires=now + timedelta(seconds=seconds))
+            expires = connection.ops.adapt_datetimefield_value(now + timedelta(seconds=seconds))
+            sql.insert(Nonce._meta.db_table, ("nonce", "expires"), [(nonce, expires)])
     except IntegrityError:
         raise _replayed() from None
     except DatabaseError as error:

@@ -12,14 +12,15 @@ from django.db import DatabaseError, OperationalError, ProgrammingError
 
 from sync import conf, lease, pending, storage, upgrades
 from sync.core.errors import SyncError
+from sync.db import sql
 from sync.models import Invite, Local
 
 
 def require_migrated() -> None:
     """Raise CommandError where the database does not answer, or is not, or only half, one of this release."""
     try:
-        Local.objects.exists()
-        Invite.objects.exists()
+        for model in (Local, Invite):
+            sql.exists(model._meta.db_table, "1 = 1")
     except (OperationalError, ProgrammingError) as error:
         if known := storage.as_sync_error(error):
             raise CommandError(f"{known.code}: {known}") from None
