@@ -54,6 +54,7 @@ _INPUT = re.compile(
     re.A,
 )
 _SIGNATURE = re.compile(r"sync=:([A-Za-z0-9+/]{86}==):")
+_URL = re.compile(r"http://[a-z0-9-]+/[!-~]*")  # as a receiver puts it together: of a name and of what was asked for
 _PLAIN = re.compile(r"[!-~]([ -~]*[!-~])?")  # a value that stands in what is signed just as it is in the header
 
 
@@ -137,7 +138,13 @@ def _verified(message: Message, body: bytes, public: str) -> tuple[int, str] | N
     headers = _lower(message.headers)
     given, signature = headers.get("signature-input", ""), _SIGNATURE.fullmatch(headers.get("signature", ""))
     parameters = _INPUT.fullmatch(given)
-    if parameters is None or signature is None or parameters[2] != public or headers.get("content-digest") != _digest(body):
+    if (
+        parameters is None
+        or signature is None
+        or not _URL.fullmatch(message.url)
+        or parameters[2] != public
+        or headers.get("content-digest") != _digest(body)
+    ):
         return None
     base = _base(message, headers, given.removeprefix("sync="))
     try:
