@@ -12,6 +12,7 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from sync import exchange
+from sync.db import sql
 from sync.ends import Held, TipAt, summary
 from sync.models import Contact
 
@@ -79,9 +80,13 @@ def failing() -> set[str]:
 
 
 def _note(name: str, **what: Any) -> None:
-    """Write it down where that is possible: a replica whose disk is full is pulled from all the same."""
+    """Write it down where that is possible: a replica whose disk is full is pulled from all the same.
+
+    Where a loss of power takes it back, what stands here is older, as if the peer had not spoken yet.
+    """
     try:
-        if not Contact.objects.filter(name=name).update(**what):
-            Contact.objects.update_or_create(name=name, defaults=what)
+        with sql.without_waiting_for_the_disk():
+            if not Contact.objects.filter(name=name).update(**what):
+                Contact.objects.update_or_create(name=name, defaults=what)
     except DatabaseError as problem:
         logger.info("that %s was in touch is not written down: %s", name, problem)

@@ -130,7 +130,7 @@ def _spend(nonce: str, seconds: int, only_reads: bool) -> None:
     if unwritten.holds(nonce):
         raise _replayed()
     try:
-        with transaction.atomic():
+        with sql.without_waiting_for_the_disk(only_reads), transaction.atomic():
             expires = connection.ops.adapt_datetimefield_value(now + timedelta(seconds=seconds))
             sql.insert(Nonce._meta.db_table, ("nonce", "expires"), [(nonce, expires)])
     except IntegrityError:

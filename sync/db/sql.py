@@ -34,6 +34,24 @@ def many_rows() -> Iterator[None]:
                     cursor.execute(f"PRAGMA {name} = {value}")
 
 
+@contextmanager
+def without_waiting_for_the_disk(is_wanted: bool = True) -> Iterator[None]:
+    """Let SQLite commit without a sync: a loss of power may take back what is written within, the end of a process does not.
+
+    The next commit that waits syncs this too, and nothing is damaged. For notes that nobody has been told of. Within a transaction,
+    and where it is not wanted, nothing is changed.
+    """
+    if not is_wanted or connection.vendor != "sqlite" or connection.in_atomic_block:
+        yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA synchronous = NORMAL")
+        try:
+            yield
+        finally:
+            cursor.execute("PRAGMA synchronous = FULL")
+
+
 def checkpoint() -> None:
     """Let SQLite copy what was committed from its log to its file, while others read and write."""
     if connection.vendor == "sqlite" and not connection.in_atomic_block:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 from django.test import Client
 from django.utils import timezone
 
@@ -15,11 +15,13 @@ from sync import conf, http_signatures, missing
 from sync.api.authentication import Unwritten
 from sync.core import wire
 from sync.core.policy import Role
-from sync.models import MissingBlob, Nonce
+from sync.db import sql
+from sync.models import Contact, MissingBlob, Nonce
 from tests.sync.origins import Origin, arrive, framed, title
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+NORMAL, FULL = 1, 2  # of SQLite's ``PRAGMA synchronous``
 TOKEN = "NODE01-LON-43AX-7K2M9QX1-221126143015"
 
 
@@ -133,6 +135,39 @@ def test_a_captured_request_is_refused_at_another_address(peer, wanted, method, 
         if other != path:
             answer = peer.send({**peer.signed(method, path, body), "path": f"/sync/v1/{other}"})
             assert (answer.status_code, answer.json()["code"]) == (401, "signature_invalid"), other
+
+
+@EVERY
+def test_only_the_nonce_of_a_request_that_changes_nothing_does_not_wait_for_the_disk(peer, wanted, method, path, body, status):
+    """Whatever comes after it on the same connection waits again; and it is refused the second time like any other."""
+    if connection.vendor != "sqlite":
+        pytest.skip("PostgreSQL has one way of committing here")
+    found: list[tuple[str, int]] = []
+
+    def note(execute: Any, text: str, params: Any, many: bool, context: Any) -> Any:
+        if text.startswith(("INSERT", "UPDATE", "DELETE")):
+            level = connection.connection.execute("PRAGMA synchronous").fetchone()[0]
+            found.append((text.split('"')[1], level))
+        return execute(text, params, many, context)
+
+    with connection.execute_wrapper(note):
+        assert peer.send(peer.signed(method, path, body)).status_code == status
+    reads = (method, path, body, status) in READS
+    assert [level for table, level in found if table == Nonce._meta.db_table] == [NORMAL if reads else FULL]
+    assert {level for table, level in found if table not in (Nonce._meta.db_table, Contact._meta.db_table)} <= {FULL}
+    assert connection.connection.execute("PRAGMA synchronous").fetchone()[0] == FULL
+
+
+def test_what_does_not_wait_for_the_disk_is_waited_for_again_after_a_mistake():
+    """And within a transaction of somebody else nothing is changed."""
+    if connection.vendor != "sqlite":
+        pytest.skip("PostgreSQL has one way of committing here")
+    with pytest.raises(ZeroDivisionError), sql.without_waiting_for_the_disk():
+        assert connection.connection.execute("PRAGMA synchronous").fetchone()[0] == NORMAL
+        raise ZeroDivisionError
+    assert connection.connection.execute("PRAGMA synchronous").fetchone()[0] == FULL
+    with transaction.atomic(), sql.without_waiting_for_the_disk():
+        assert connection.connection.execute("PRAGMA synchronous").fetchone()[0] == FULL
 
 
 def test_a_replica_with_a_full_disk_can_be_pulled_from(peer, full_disk):
