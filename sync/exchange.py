@@ -183,13 +183,14 @@ def frames(entries: Iterable[Known]) -> Iterator[tuple[bytes, int]]:
     lines: list[bytes] = []
     size = count = 0
     for raw, text, dots in _segments(entries):
-        if raw and len(dots) > 1 and wire.count(text) == len(dots):
+        is_whole = wire.count(text) == len(dots)
+        if raw and len(dots) > 1 and is_whole:
             if lines:
                 yield wire.pack(b"".join(lines)), count
                 lines, size, count = [], 0, 0
             yield raw, len(dots)
             continue
-        lines.append(text if wire.count(text) == len(dots) else b"".join(part for dot, part in wire.split(text) if dot in dots))
+        lines.append(text if is_whole else b"".join(part for dot, part in wire.split(text) if dot in dots))
         size, count = size + len(lines[-1]), count + len(dots)
         if size >= wire.FRAME_BYTES or count >= wire.MAX_FRAME_CHANGESETS:
             yield wire.pack(b"".join(lines)), count
