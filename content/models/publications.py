@@ -15,8 +15,8 @@ class Publication(ReplicatedModel):
     """
 
     page = ReferenceField("content.Page", on_delete=models.DO_NOTHING, related_name="publications")
-    section = ReferenceField("content.Section", on_delete=models.DO_NOTHING, related_name="+")
-    slug = models.CharField(max_length=255)
+    section = ReferenceField("content.Section", on_delete=models.DO_NOTHING, related_name="+", db_index=False)
+    slug = models.CharField(max_length=255, db_index=True)
     title = models.CharField(max_length=200)
     date = models.DateTimeField()
     data = models.JSONField()
@@ -29,6 +29,10 @@ class Publication(ReplicatedModel):
 
     class Meta:
         ordering = ["-date", "-made", "token"]
+        indexes = [  # the newest of all, and of a section, are read in their order
+            models.Index(fields=["-date", "-made", "token"], name="publication_newest"),
+            models.Index(fields=["section", "-date", "-made", "token"], name="publication_of_section"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.title} ({self.made:%Y-%m-%d %H:%M})"

@@ -1,9 +1,14 @@
 """Promises of addresses: what a page ever had as its address leads to where it is now."""
 
+from collections.abc import Callable
+
 import pytest
+from django.db import connection
 from django.test import Client
 
+from content import addresses
 from content.models import Page, Redirect
+from content.public.published import publications
 from content.publishing import publish, unpublish
 from tests.content import cast
 
@@ -156,3 +161,39 @@ def test_odd_addresses_are_simply_not_found(client: Client, address: str) -> Non
 def test_admin_without_its_slash_is_found(client: Client) -> None:
     """/admin leads to the admin, not to the public site."""
     assert client.get("/admin")["Location"] == "/admin/"
+
+
+def steps(work: Callable[[], object]) -> int:
+    """How many tens of steps SQLite's machine takes for ``work``."""
+    found = [0]
+
+    def note() -> int:
+        found[0] += 1
+        return 0
+
+    connection.connection.set_progress_handler(note, 10)
+    try:
+        work()
+    finally:
+        connection.connection.set_progress_handler(None, 0)
+    return found[0]
+
+
+def test_pages_are_found_as_soon_among_many_as_among_few() -> None:
+    """One that is there, one that never was, the newest of all and of a section: no page but those that are meant is read."""
+    if connection.vendor != "sqlite":
+        pytest.skip("only SQLite counts its steps")
+    counts = []
+    for more in (25, 75):
+        pages = [cast.published(f"Page {number} of {more}") for number in range(more)]
+        last = max(pages, key=lambda page: page.token)
+        section = last.section
+        counts.append(
+            [
+                steps(lambda: addresses.resolve(f"{section.slug}/{last.slug}")),  # noqa: B023
+                steps(lambda: addresses.resolve(f"{section.slug}/nothing-99zz")),  # noqa: B023
+                steps(lambda: list(publications()[:10])),
+                steps(lambda: list(publications().filter(section=section)[:20])),  # noqa: B023
+            ]
+        )
+    assert all(many <= few + 5 for few, many in zip(*counts, strict=True)), counts
