@@ -18,6 +18,8 @@ class EdgecmsConfig(AppConfig):
 
         # What is loaded by now lives as long as the process: the collector need not look through it again and again.
         gc.freeze()
+        # Rings of objects, which it is there for, are rare here; changesets are made by the thousand, and are none.
+        gc.set_threshold(20_000, 20, 20)
 
 
 class AdminConfig(SimpleAdminConfig):

@@ -35,12 +35,14 @@ def note(changesets: Iterable[Changeset]) -> set[RowKey]:
 
 def made_by(changeset: Changeset) -> Iterator[tuple[str, Claimed]]:
     """Yield the claims that a changeset makes, if it counts, each with its model."""
+    stamp = changeset.head.stamp
     for op in changeset.head.ops:
         model = spec_of(op.model)
-        for write in op.writes if model and model.claims else ():
-            value = _said(changeset, write) if write.field in model.claims else None  # type: ignore[union-attr]
+        claimed = model.claims if model else ()
+        for write in op.writes if claimed else ():
+            value = _said(changeset, write) if write.field in claimed else None
             if value is not None:
-                yield op.model, Claimed(changeset.head.stamp, op.token, value, changeset.dot)
+                yield op.model, Claimed(stamp, op.token, value, changeset.dot)
 
 
 def _said(changeset: Changeset, write: Write) -> str | None:
@@ -65,7 +67,7 @@ def _settle(model: str, fresh: Sequence[Claimed]) -> set[RowKey]:
         if label == model and tokens[name] != token:
             contested.add(split(name)[0])
     no, _ = sql.booleans()
-    rows = [(model, c.value, c.token, *c.stamp, c.id, c.value, split(c.value)[1], no) for c in fresh]
+    rows = [(model, value, token, *stamp, dot, value, split(value)[1], no) for stamp, token, value, dot in fresh]
     sql.insert(TABLE, COLUMNS, rows)
     return _serve(model, contested)
 

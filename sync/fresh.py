@@ -6,23 +6,23 @@ Everything else takes the general way, by ``fold`` and ``project``; both give th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from django.db import transaction
+from msgspec.structs import astuple
 
 from sync import claims
 from sync.columns import Prepare, insert, prepared
 from sync.core.changeset import Changeset, Op
-from sync.core.register import encode_first
 from sync.core.token import maker_of
 from sync.project import is_of_the_machine
 from sync.registers import Batch, RowKey
 from sync.registry import ModelSpec, spec_of
+from sync.shapes import Form, Shape, shape_of
 
 Once = Mapping[RowKey, tuple[Changeset, Op] | None]  # who writes a row; None where several do
-APART = ("set", "map")  # policies by which each element is a register
 
 
 class Row(NamedTuple):
@@ -76,8 +76,7 @@ class _Table:
     def __init__(self, model: ModelSpec) -> None:
         self.model = model
         self.prepare: dict[str, Prepare] = {name: prepared(each) for name, each in model.fields.items()}
-        self.apart = {name for name, each in model.fields.items() if each.policy in APART}
-        self.empty: dict[str, Any] = {}
+        self.shapes: dict[tuple[tuple[Any, ...], ...], Shape | None] = {}
 
     def store(self, batch: Batch, written: Iterable[tuple[RowKey, Changeset, Op]], stored: Stored) -> None:
         """Store those of ``written`` that are fresh; where the database refuses, none: the general way finds out which row it was."""
@@ -93,7 +92,7 @@ class _Table:
             return
         for row in rows:
             batch.add(row.key, row.scope, row.state)
-        stored.rows.update(row.key for row in rows)
+        stored.rows.update([row.key for row in rows])
         if self.model.whole is not None:
             place, label = self._place(str(self.model.composition)), self.model.whole.label
             stored.wholes.update(RowKey(label, str(row.columns[place])) for row in rows if row.columns[place])
@@ -111,52 +110,24 @@ class _Table:
 
     def _row(self, key: RowKey, changeset: Changeset, op: Op) -> Row | None:
         """Return the row that ``op`` makes; None for one that is not fresh."""
-        if op.seen is not None or (self.model.immutable and changeset.head.name != maker_of(key.token)):
+        if op.seen is not None or not op.writes or (self.model.immutable and changeset.head.name != maker_of(key.token)):
             return None
-        writes = op.writes
-        keys, latest = [write.key for write in writes], [write.key for write in writes if write.latest]
-        if len(set(keys)) < len(keys) or (len(latest) == len(keys) and not (keys and self.model.immutable)):
-            return None  # written twice, or nothing keeps it alive
+        fields, elements, said, over, latest = zip(*map(astuple, op.writes), strict=True)
+        if any(over):
+            return None
         try:
-            said = self._said(changeset, op)
-            columns = None if said is None else [key.token, *self._columns(said)]
+            shape = self._shape(fields, elements, latest)
+            if shape is None:
+                return None
+            values = [changeset.told(value) if type(value) is dict else value for value in said]
+            columns = shape.row(key.token, values)
         except Exception as error:  # whatever a field, or a function that cleans, raises of what a peer has sent
             if is_of_the_machine(error):
                 raise
             return None
-        if columns is None:
-            return None
-        return Row(key, changeset.head.scope, columns, encode_first(changeset.dot, keys, latest))
+        return Row(key, changeset.head.scope, columns, shape.before + changeset.dot + shape.after)
 
-    def _said(self, changeset: Changeset, op: Op) -> dict[str, Any] | None:
-        """Return by field what ``op`` says; None where it is not for this way. Raises KeyError for a value that has not come."""
-        found: dict[str, Any] = {}
-        for write in op.writes:
-            name, element = write.field, write.element
-            if name not in self.prepare or write.over or (element is None) is (name in self.apart):
-                return None
-            value = write.value
-            if type(value) is dict:
-                value = changeset.value(write)
-            if element is None:
-                found[name] = value
-            else:
-                found.setdefault(name, {})[element] = value
-        for name in self.apart & found.keys():
-            found[name] = self._together(self.model.fields[name].policy, found[name])
-        return found
-
-    @staticmethod
-    def _together(policy: str, elements: dict[str, Any]) -> Any:
-        if policy == "set":
-            return sorted(element for element, is_in in elements.items() if is_in)
-        return {element: inner for element, inner in elements.items() if inner is not None}
-
-    def _columns(self, said: dict[str, Any]) -> Iterator[Any]:
-        return (prepare(said[name]) if name in said else self._empty(name) for name, prepare in self.prepare.items())
-
-    def _empty(self, name: str) -> Any:
-        if name not in self.empty:
-            field = self.model.fields[name]
-            self.empty[name] = self.prepare[name](field.to_json(field.empty()))
-        return self.empty[name]
+    def _shape(self, *form: tuple[Any, ...]) -> Shape | None:
+        if form not in self.shapes:
+            self.shapes[form] = shape_of(self.model, self.prepare, Form(*form))
+        return self.shapes[form]

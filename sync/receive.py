@@ -21,7 +21,7 @@ from sync.core.clock import Timestamp
 from sync.core.policy import TRUST, is_entitled
 from sync.core.trust import TrustList
 from sync.core.wire import Frame
-from sync.db import sql
+from sync.db.checkpoints import Checkpoints, many_rows
 from sync.isolation import apply_each
 from sync.models import Chain, Entry
 
@@ -59,13 +59,15 @@ def receive(frames: Iterable[Frame], receipt: Receipt | None = None) -> Receipt:
     receipt, stride = receipt or Receipt(), Stride()
     trusting.current()  # read here it is remembered; within a transaction it would be read for each batch
     with ExitStack() as stack:
+        copying = stack.enter_context(Checkpoints())
         for number, load in enumerate(loads(frames)):
             if number == 1:  # it is a long one
-                stack.enter_context(sql.many_rows())
+                stack.enter_context(many_rows())
+            copying.wait()
             while load:
                 receipt.add(_transact(load, stride))
             if number % 2:
-                sql.checkpoint()
+                copying.begin()
     if receipt.incomplete:
         with transaction.atomic():
             local.take_turn()

@@ -137,9 +137,11 @@ class Changeset(msgspec.Struct, frozen=True, gc=False):
 
     def value(self, write: Write) -> Any:
         """Return the value of one of this changeset's writes. Raises KeyError where the value was dropped by compaction."""
-        if isinstance(write.value, dict):
-            return orjson.loads(self.values[write.value["#"]])
-        return write.value
+        return self.told(write.value) if isinstance(write.value, dict) else write.value
+
+    def told(self, named: Mapping[str, str]) -> Any:
+        """Return the value that stands in a write as its digest. Raises KeyError where it was dropped by compaction."""
+        return orjson.loads(self.values[named["#"]])
 
 
 _decoder = msgspec.json.Decoder(Head)

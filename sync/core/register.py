@@ -127,9 +127,14 @@ class Row:
         )
 
 
-def encode_first(dot: Dot, keys: Iterable[str], latest: Iterable[str]) -> bytes:
-    """Return what ``Row.encode`` gives for a row to which nobody but ``dot`` wrote, and over nothing: ``keys``, each once."""
-    return _encoder.encode(([((dot,), sorted(keys))], sorted(latest), (), ()))
+def encode_around(keys: Iterable[str], latest: Iterable[str]) -> tuple[bytes, bytes]:
+    """Return what stands before and after the dot where nobody but one changeset wrote to a row, over nothing: ``keys``, each once.
+
+    With the dot between, that is what ``Row.encode`` gives.
+    """
+    state = _encoder.encode(([((_NO_DOT,), sorted(keys))], sorted(latest), (), ()))
+    before, _, after = state.partition(_NO_DOT)
+    return before, after
 
 
 def _with(heads: tuple[Dot, ...], dot: Dot) -> tuple[Dot, ...]:
@@ -137,6 +142,7 @@ def _with(heads: tuple[Dot, ...], dot: Dot) -> tuple[Dot, ...]:
     return heads if heads[place : place + 1] == (dot,) else heads[:place] + (dot,) + heads[place:]  # noqa: RUF005, twice as fast
 
 
+_NO_DOT = bytes(16)
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(
     tuple[

@@ -3,35 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
-from django.db import DatabaseError, connection
+from django.db import connection
 
 CHUNK = 500
-CACHE = 8 << 10  # KiB that SQLite may keep in memory while many rows are written at random places; by itself 2,000
-
-
-@contextmanager
-def many_rows() -> Iterator[None]:
-    """Prepare SQLite for many rows: it keeps more pages in memory, and no commit makes a checkpoint. Call ``checkpoint`` meanwhile.
-
-    A checkpoint within a commit lets whoever waits for the turn to write wait for it too, though it needs no lock of his.
-    """
-    if connection.vendor != "sqlite":
-        yield
-        return
-    wanted = {"cache_size": -CACHE, "wal_autocheckpoint": 0}
-    with connection.cursor() as cursor:
-        before = {name: cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in wanted}
-        for name, value in wanted.items():
-            cursor.execute(f"PRAGMA {name} = {value}")
-        try:
-            yield
-        finally:
-            with suppress(DatabaseError):  # where the connection is lost, that error is the one to be told of
-                for name, value in before.items():
-                    cursor.execute(f"PRAGMA {name} = {value}")
 
 
 @contextmanager
@@ -50,13 +27,6 @@ def without_waiting_for_the_disk(is_wanted: bool = True) -> Iterator[None]:
             yield
         finally:
             cursor.execute("PRAGMA synchronous = FULL")
-
-
-def checkpoint() -> None:
-    """Let SQLite copy what was committed from its log to its file, while others read and write."""
-    if connection.vendor == "sqlite" and not connection.in_atomic_block:
-        with connection.cursor() as cursor:
-            cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
 
 def booleans() -> tuple[Any, Any]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 import tracemalloc
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection, connections
+from django.test.utils import CaptureQueriesContext
 
 from bench.author import Author, frames
 from bench.records import records
@@ -16,6 +19,7 @@ from content.models import Section
 from sync import batches, exchange, receive, status, trust_admin, trusting
 from sync.core import signing, wire
 from sync.core.policy import Role
+from sync.db import checkpoints
 from sync.models import Segment
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -141,20 +145,38 @@ def test_memory_is_bounded_however_long_the_stream(origin, monkeypatch):
 
 
 def test_a_long_pull_makes_its_checkpoints_between_transactions(origin, monkeypatch):
-    """Who waits for the turn to write waits for none of them; afterwards commits make them again."""
+    """Who waits for the turn to write waits for none of them, and the log is copied as a whole; afterwards commits make them again."""
     if connection.vendor != "sqlite":
         pytest.skip("PostgreSQL has a process for checkpoints")
     monkeypatch.setattr(batches, "LOAD", 50)
-    stream, found = list(frames(origin("EDGE01-LON").insert(records(400)), most=25)), []
+    stream, ours, within = list(frames(origin("EDGE01-LON").insert(records(400)), most=25)), connections["default"], []
 
-    def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        found.append((sql, connection.in_atomic_block))
-        return execute(sql, params, many, context)
+    def copy(name: str) -> None:
+        with closing(sqlite3.connect(name)) as opened:
+            busy, size, copied = opened.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        time.sleep(0.01)  # in which who does not wait begins the next transaction
+        within.append((ours.in_atomic_block, busy, size - copied))
 
-    with connection.execute_wrapper(note):
+    monkeypatch.setattr(checkpoints, "_copy", copy)
+    with CaptureQueriesContext(connection) as found:
         take(stream)
-    assert [within for sql, within in found if "wal_checkpoint" in sql] == [False] * 4
-    assert ("PRAGMA wal_autocheckpoint = 0", False) in found and ("PRAGMA wal_autocheckpoint = 4000", False) in found
+    assert within == [(False, 0, 0)] * 4
+    said = [query["sql"] for query in found]
+    assert "PRAGMA wal_autocheckpoint = 0" in said and said[-1] == "PRAGMA wal_autocheckpoint = 4000"
+
+
+def test_a_checkpoint_that_fails_is_told_of_like_any_statement(origin, monkeypatch):
+    """A full disk is met by the same words wherever it is met."""
+    if connection.vendor != "sqlite":
+        pytest.skip("PostgreSQL has a process for checkpoints")
+    monkeypatch.setattr(batches, "LOAD", 50)
+
+    def copy(name: str) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(checkpoints, "_copy", copy)
+    with pytest.raises(OperationalError, match="disk is full"):
+        take(list(frames(origin("EDGE01-LON").insert(records(200)), most=25)))
 
 
 def test_a_pull_costs_what_is_missing_and_not_what_is_there(origin, at_once):

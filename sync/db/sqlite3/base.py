@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,21 @@ class DatabaseFeatures(BaseFeatures):
     supports_json_field = True
 
 
+class Cursor(base.SQLiteCursorWrapper):
+    """Django's cursor, which turns each ``%s`` of a statement into ``?`` when it sees that statement first, and not again and again."""
+
+    def convert_query(self, query: str, *, param_names: list[str] | None = None) -> str:
+        """Return ``query`` in the words of sqlite3."""
+        if param_names is not None:
+            return super().convert_query(query, param_names=param_names)
+        return _with_question_marks(query)
+
+
+@lru_cache(maxsize=200)
+def _with_question_marks(query: str) -> str:
+    return base.FORMAT_QMARK_REGEX.sub("?", query).replace("%%", "%")
+
+
 class DatabaseWrapper(CapturingConnection, base.DatabaseWrapper):
     """Django's SQLite."""
 
@@ -81,6 +97,10 @@ class DatabaseWrapper(CapturingConnection, base.DatabaseWrapper):
         opened = super().get_new_connection(conn_params)
         self.sync_file = file_at(str(self.settings_dict["NAME"]))
         return opened
+
+    def create_cursor(self, name: str | None = None) -> Any:
+        """Return a cursor of our kind."""
+        return self.connection.cursor(factory=Cursor)
 
     def _wait_for_turn(self) -> None:
         """Wait for our turn; a database in memory is nobody else's."""
