@@ -11,7 +11,7 @@ from django.db import OperationalError, connection, transaction
 from django.test import Client
 from django.utils import timezone
 
-from sync import conf, http_signatures, missing
+from sync import conf, http_signatures, incoming, missing
 from sync.api.authentication import Unwritten
 from sync.core import wire
 from sync.core.policy import Role
@@ -106,9 +106,11 @@ EVERY = pytest.mark.parametrize(
 
 
 @pytest.fixture
-def wanted() -> None:
-    """Something here names a blob that has not come."""
+def wanted() -> Iterator[None]:
+    """Something here names a blob that has not come. A beginning of it does not outlive the test."""
     MissingBlob.objects.create(digest=BLOB)
+    yield
+    incoming.drop(BLOB)
 
 
 @EVERY
