@@ -37,7 +37,7 @@ os.register_at_fork(after_in_child=_http.cache_clear)  # two processes on one co
 class Peer:
     """A trusted replica as one talks to it. Raises PeerUnavailableError or PeerRefusedError.
 
-    ``patience``: seconds that it may let us wait for the next byte of an answer.
+    ``patience``: seconds that it may let us wait for the head of an answer; for each next piece of its body it has ``WORK``.
     """
 
     def __init__(self, name: str, url: str) -> None:
@@ -81,7 +81,9 @@ class Peer:
         http_signatures.sign(message, body, key=keys.private(), replica=conf.name(), audience=self.name, now=now)
         timeout = httpx2.Timeout(self.patience, connect=CONNECT)
         request = self.http.build_request(method, url, headers=message.headers, content=body, timeout=timeout)
-        return self._reading(lambda: self.http.send(request, stream=True))
+        response = self._reading(lambda: self.http.send(request, stream=True))
+        request.extensions["timeout"]["read"] = WORK  # it has said who it is; httpcore looks when the body is begun
+        return response
 
     def _reading(self, action: Any) -> Any:
         try:

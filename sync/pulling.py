@@ -14,7 +14,6 @@ from sync.client import HELLO, WORK, Peer
 from sync.core import wire
 from sync.core.changeset import ChainKey
 from sync.core.errors import MalformedError, NeedsOperatorError
-from sync.db import sql
 from sync.models import MissingBlob
 from sync.peers import Listed
 from sync.receive import Receipt, receive
@@ -77,23 +76,27 @@ class Pulling:
         with self._asked(self._question(mine), before_waiting) as reader:
             self._check_beginning(reader)
             with turn_if_free() as has_turn:
-                is_taken = has_turn or set(reader.tips) <= set(mine)
+                is_taken = set(reader.tips) <= set(mine) or (
+                    has_turn and mine == exchange.tips_between(self.me, self.peer.party)
+                )
                 if is_taken:
                     self._take_all(reader)
         if is_taken:
             reader.check()
         self.client.patience = WORK
         forked = self._forked(mine, reader.tips) if is_taken else set()
-        if not is_taken or forked or sql.exists(MissingBlob._meta.db_table, "1 = 1") or missing.count():
+        if not is_taken or forked or MissingBlob.objects.exists() or missing.count():
             with turn_to_pull():
                 if not is_taken:
-                    self._pull_unless_brought(reader.tips)
+                    self._pull_unless_brought(reader)
                 self._pull_forked(forked)
                 self.fetch_absent()
 
-    def _pull_unless_brought(self, theirs: list[exchange.TipAt]) -> None:
+    def _pull_unless_brought(self, reader: Stream) -> None:
         mine = exchange.tips_between(self.me, self.peer.party)
-        if not set(theirs) <= set(mine):
+        if set(reader.tips) <= set(mine):
+            contacts.saw(self.peer.name, reader.tips, reader.lacking())
+        else:
             self.pull(mine)
 
     def _check_beginning(self, reader: Stream) -> None:
@@ -104,6 +107,8 @@ class Pulling:
             raise self._stranger() from None
         if said is not None:
             self._check_identity(said)
+            if "key" not in said:  # older releases say it in a hello only
+                self._check_identity(self.client.json("GET", "hello"))
 
     def fetch_absent(self) -> None:
         """Fetch what changesets name and is not here: files and values."""

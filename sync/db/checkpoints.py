@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from types import TracebackType
 
 from django.db import DatabaseError, connection
@@ -69,5 +70,7 @@ class Checkpoints:
 
 
 def _copy(name: str) -> None:
-    with closing(sqlite3.connect(name, uri=name.startswith("file:"))) as opened:
+    with closing(
+        sqlite3.connect(f"{Path(name).absolute().as_uri()}?mode=rw", uri=True)
+    ) as opened:  # none is made where none is
         opened.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()

@@ -16,6 +16,7 @@ from tests.cluster.harness import Cluster, Replica
 pytestmark = pytest.mark.cluster
 
 STRANGE = "EDGE01-LON"
+KEY = "ed25519:" + "A" * 43 + "="
 HELLO = b'{"name": "EDGE01-LON", "summary": "x", "blobs_missing": 0}'
 
 
@@ -61,8 +62,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             master, edge = cluster.make("MASTER01", "master"), cluster.make("EDGE02", "edge", farm="thames")
             master.must("migrate", "--verbosity", "0")
             address = f"http://127.0.0.1:{stranger.server_port}"
-            key = "ed25519:" + "A" * 43 + "="
-            master.must("sync_trust", STRANGE, "--role", "edge", "--farm", "thames", "--url", address, "--key", key)
+            master.must("sync_trust", STRANGE, "--role", "edge", "--farm", "thames", "--url", address, "--key", KEY)
             cluster.prepare()
             cluster.start(workers=False)
             pull(edge, master.name)
@@ -73,7 +73,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 BOMB = wire.pack(b"C " + b"A" * (80 << 20) + b"\n")
-H = wire.pack(wire.control("H", {"protocol": 1, "name": STRANGE, "tips": []}))
+H = wire.pack(wire.control("H", {"protocol": 1, "name": STRANGE, "key": KEY, "tips": []}))
 E = wire.pack(wire.control("E", {"count": 0}))
 TO_A_PULL = [
     ((200, {}, b"<html>Please log in to the wireless network</html>"), "malformed"),
