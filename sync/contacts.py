@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import DatabaseError, connection
+from django.db import DatabaseError
 from django.utils import timezone
 
 from sync import exchange
@@ -33,30 +32,13 @@ def saw(name: str, tips: Iterable[TipAt], lacking: Iterable[bytes] | None) -> No
 def saw_all_of(name: str, held: Held, lacking: Iterable[bytes] | None) -> None:
     """Note that ``name`` was in touch and holds just ``held``. Where that is known it costs one statement, whatever it holds."""
     dots = None if lacking is None else [dot.hex() for dot in lacking]
-    known = _noted(name)
+    known = Contact.objects.filter(name=name).values_list("summary", "lacking", "error", "last_contact").first()
     now = timezone.now()
     if known is None or known[0] != held.summary:
         tips = exchange.tips_as_json(held.tips)
         _note(name, tips=tips, summary=held.summary, lacking=dots, last_contact=now, error=None)
-    elif known[1] != dots or known[2] is not None or not _is_fresh(known[3], now):
+    elif known[1] != dots or known[2] or not _is_fresh(known[3], now):
         _note(name, lacking=dots, last_contact=now, error=None)
-
-
-def _noted(name: str) -> tuple[str, Any, Any, datetime | None] | None:
-    """Return ``summary``, ``lacking``, ``error`` and ``last_contact`` of a peer; asked for at each request, so not by the ORM."""
-    with connection.cursor() as cursor:
-        cursor.execute(_NOTED, [name])
-        row = cursor.fetchone()
-    if row is None:
-        return None
-    summary, *texts, last = row
-    lacking, error = (None if text is None else json.loads(text) for text in texts)
-    if last is not None and last.tzinfo is None:  # SQLite keeps none
-        last = last.replace(tzinfo=UTC)
-    return summary, lacking, error, last
-
-
-_NOTED = f"SELECT summary, lacking, error, last_contact FROM {Contact._meta.db_table} WHERE name = %s"  # noqa: S608
 
 
 def _is_fresh(last: datetime | None, now: datetime) -> bool:

@@ -70,7 +70,6 @@ class Checkpoints:
 
 
 def _copy(name: str) -> None:
-    with closing(
-        sqlite3.connect(f"{Path(name).absolute().as_uri()}?mode=rw", uri=True)
-    ) as opened:  # none is made where none is
+    address = f"{Path(name).absolute().as_uri()}?mode=rw"  # where the file is gone, none is made
+    with closing(sqlite3.connect(address, uri=True)) as opened:
         opened.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
