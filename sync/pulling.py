@@ -74,7 +74,8 @@ class Pulling:
         """
         self.client.patience = HELLO
         with self._asked(self._question(mine), before_waiting) as reader:
-            self._check_beginning(reader)
+            if not self._check_beginning(reader):
+                self._check_identity(self.client.json("GET", "hello"))
             with turn_if_free() as has_turn:
                 is_taken = set(reader.tips) <= set(mine) or (
                     has_turn and mine == exchange.tips_between(self.me, self.peer.party)
@@ -99,16 +100,15 @@ class Pulling:
         else:
             self.pull(mine)
 
-    def _check_beginning(self, reader: Stream) -> None:
-        """Look who answers before anything that it sends is taken."""
+    def _check_beginning(self, reader: Stream) -> bool:
+        """Look who answers before anything that it sends is taken; return whether it says its key: older releases do so in a hello."""
         try:
             said = reader.begin()
         except MalformedError:
             raise self._stranger() from None
         if said is not None:
             self._check_identity(said)
-            if "key" not in said:  # older releases say it in a hello only
-                self._check_identity(self.client.json("GET", "hello"))
+        return said is None or "key" in said
 
     def fetch_absent(self) -> None:
         """Fetch what changesets name and is not here: files and values."""
@@ -142,6 +142,7 @@ class Pulling:
     def _pull_once(self, question: dict[str, Any]) -> list[exchange.TipAt]:
         """Pull and return the tips that the peer has."""
         with self._asked(question) as reader:
+            self._check_beginning(reader)
             self._take_all(reader)
         reader.check()
         return reader.tips

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 logger = logging.getLogger(__name__)
 
-LOG_EVERY = 200  # changesets, or whatever is counted
+FIRST, MOST = 200, 10_000  # changesets, or whatever is counted, until the first line in the log, and between two of them
 Count = Callable[[int], None]
 
 
@@ -33,12 +33,13 @@ def _on_terminal(what: str, before: str) -> Iterator[Count]:
 
 @contextmanager
 def _in_log(what: str, before: str) -> Iterator[Count]:
-    done = 0
+    done, due = 0, FIRST
 
     def count(more: int) -> None:
-        nonlocal done
-        if (done + more) // LOG_EVERY > done // LOG_EVERY:
-            logger.info("%s%d %s so far", before, done + more, what)
+        nonlocal done, due
         done += more
+        if done >= due:
+            logger.info("%s%d %s so far", before, done, what)
+            due = done + min(done, MOST)  # when it has doubled: a short pull says something, and a long one little
 
     yield count

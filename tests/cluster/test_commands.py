@@ -1,11 +1,13 @@
 """What the commands say: exit statuses, one JSON object, plans that change nothing, progress."""
 
+import io
 import json
 import signal
 import sqlite3
 
 import pytest
 
+from sync.management.progress import counting
 from tests.cluster.acts import orm
 from tests.cluster.harness import Cluster
 
@@ -65,13 +67,24 @@ def test_a_plan_shows_what_would_change_and_changes_nothing(site):
 
 
 def test_long_work_without_a_terminal_is_lines_in_the_log(site):
-    """A line every so often; a short pull says nothing."""
+    """A line at 200 and whenever that has doubled; a short pull says nothing."""
     master, edge = site
+    edge.command("sync_pull")
     orm(master, "from content.models import Section\nfor n in range(250): Section.objects.create(title=f'More {n}')")
     done = edge.manage("sync_pull", parse=True)
     assert (done.code, done.answer["peers"][0]["applied"]) == (0, 250)
     assert "pull MASTER01-LON: 200 changesets so far" in done.stderr
     assert edge.manage("sync_pull").stderr == ""
+
+
+def test_a_pull_of_a_hundred_thousand_logs_a_few_lines(caplog, monkeypatch):
+    """More rarely the longer it takes: a log that nobody reads to its end hides what matters."""
+    monkeypatch.setattr("sys.stderr", io.StringIO())
+    with caplog.at_level("INFO"), counting("changesets") as count:
+        for _ in range(1000):
+            count(100)
+    assert [line.split()[0] for line in caplog.messages[:4]] == ["200", "400", "800", "1600"]
+    assert len(caplog.messages) < 20 and int(caplog.messages[-1].split()[0]) > 90_000
 
 
 def test_a_worker_that_is_stopped_says_what_it_did(site):

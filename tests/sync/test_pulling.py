@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from sync import contacts, exchange, pulling
+from sync.at_once import AtOnce
 from sync.conversation import exchange_with
 from sync.core import wire
 from sync.core.changeset import Changeset
@@ -116,6 +117,14 @@ def test_of_a_replica_with_another_key_nothing_is_taken_whatever_release_it_is(n
     assert not result.ok and "another key" in result.error["detail"]
     assert not Entry.objects.filter(chain__name=node.origin.name).exists()
     assert Contact.objects.get(name=node.origin.name).last_contact is None
+
+
+def test_nothing_is_taken_at_once_of_a_replica_that_has_changed_its_key_since_it_was_greeted(node):
+    """A pull that follows on a change looks who answers, like any other."""
+    node.holds(node.origin.make(title(TOKEN, "One")), key=OTHER_KEY)
+    result = exchange_with(node.listed, {Verb.PULL}, kind=AtOnce)
+    assert not result.ok and "another key" in result.error["detail"]
+    assert not Entry.objects.filter(chain__name=node.origin.name).exists()
 
 
 def test_an_older_release_with_the_right_key_is_pulled_from(node):
