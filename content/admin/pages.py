@@ -37,7 +37,13 @@ from content.publishing import publish, snapshot, unpublish
 from sync.versions import Versions
 
 SCRIPTS = ("add", "arrange", "chooser", "chips", "conflicts", "grid", "keys", "mistakes", "preview")
+JQUERY = ("admin/js/vendor/jquery/jquery.min.js", "admin/js/jquery.init.js")
 STATES = {"draft": "Draft", "published": "Published", "changed": "Changed since"}
+
+SEARCH_ENGINES = (
+    "Search engines",
+    {"fields": ["seo_title", "seo_description", "hidden_from_search"], "classes": ["editor-side", "collapse"]},
+)
 
 
 class PageList(ChangeList):
@@ -83,10 +89,7 @@ class PageAdmin(SluggedAddresses, Previews, CarriesVersions, ContentEditor):
         (None, {"fields": ["title", "summary"], "classes": ["editor-head"]}),
         ("Where and when", {"fields": ["section", "date", "authors", "tags"], "classes": ["editor-side"]}),
         ("Lead image", {"fields": ["picture", "picture_upload"], "classes": ["editor-side"]}),
-        (
-            "Search engines",
-            {"fields": ["seo_title", "seo_description", "hidden_from_search"], "classes": ["editor-side", "collapse"]},
-        ),
+        SEARCH_ENGINES,
         ("Address", {"fields": ["renew_slug"], "classes": ["editor-side", "collapse", "editor-address"]}),
     )
 
@@ -149,7 +152,16 @@ class PageAdmin(SluggedAddresses, Previews, CarriesVersions, ContentEditor):
         """Whether the user may change what readers see."""
         return request.user.has_perm(PUBLISH)
 
+    def may_write(self, request: HttpRequest, page: Page | None) -> bool:
+        """Whether the user gets a form; who may only look gets the page as readers would see it, and what is said about it."""
+        return self.has_change_permission(request, page) if page else self.has_add_permission(request)
+
+    def get_inline_instances(self, request: HttpRequest, obj: Page | None = None) -> list[Any]:
+        return super().get_inline_instances(request, obj) if self.may_write(request, obj) else []
+
     def get_fieldsets(self, request: HttpRequest, obj: Page | None = None) -> Any:
+        if not self.may_write(request, obj):  # the rest is to be seen in the page
+            return [("Where and when", {"fields": ["section", "date"], "classes": ["editor-side"]}), SEARCH_ENGINES]
         return self.fieldsets if obj else [entry for entry in self.fieldsets if entry[0] != "Address"]
 
     def get_form(self, request: HttpRequest, obj: Page | None = None, change: bool = False, **kwargs: Any) -> Any:
@@ -205,28 +217,29 @@ class PageAdmin(SluggedAddresses, Previews, CarriesVersions, ContentEditor):
             context["preview_address"] = reverse("admin:content_page_preview", args=[page.slug])
         else:
             context["preview_address"] = reverse("admin:content_page_add_preview")
-        shown = context["adminform"]
-        if not shown.readonly_fields:  # who may only read gets Django's own templates
-            context["fieldsets"] = markup.fieldsets(shown.form, shown.fieldsets)
+        context["is_form"] = self.may_write(request, page)
+        if context["is_form"]:
+            context["fieldsets"] = markup.fieldsets(context["adminform"].form, context["adminform"].fieldsets)
         response = super().render_change_form(request, context, *args, **kwargs)
         media = response.context_data["media"]
         response.context_data["media"] = Media.from_media(media, nonce=getattr(request, "csp_nonce", ""))
         return response
 
     def _content_editor_media(self, request: HttpRequest, context: dict[str, Any]) -> Media:
+        styles = [
+            "content_editor/material-icons.css",
+            "content_editor/content_editor.css",
+            "sync/board.css",
+            "content/editor/editor.css",
+        ]
+        if not context["is_form"]:
+            return Media(css={"all": styles[2:]}, js=JQUERY)  # which Django's own template of the page asks for
         # The package's own entry point injects a style element without a nonce; ours does the rest of what it does.
         return Media(
             importmap=importmap,
-            css={
-                "all": [
-                    "content_editor/material-icons.css",
-                    "content_editor/content_editor.css",
-                    "sync/board.css",
-                    "content/editor/editor.css",
-                ]
-            },
+            css={"all": styles},
             js=[
-                "admin/js/jquery.init.js",
+                JQUERY[-1],
                 JSON(self._content_editor_context(request, context), id="content-editor-context"),
                 Script("content/editor/index.js", type="module"),
                 *[Script(f"content/editor/{name}.js", type="module") for name in SCRIPTS],

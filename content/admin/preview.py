@@ -25,7 +25,8 @@ class Previews:
             raise Http404("There is no such page. Go back to the list of pages.")
         if not (self.has_view_or_change_permission(request, page) if object_id else self.has_add_permission(request)):
             raise PermissionDenied
-        data = self._unsaved(request, page) if request.method == "POST" else snapshot(page, None if object_id else [])
+        is_form = request.method == "POST" and self.may_write(request, None if page._state.adding else page)
+        data = self._unsaved(request, page) if is_form else snapshot(page, None if object_id else [])
         section = follow(page, "section") if page.section_id else None
         html = render_page(data, address=request.path, request=request, preview=True, section=section, date=page.date)
         response = HttpResponse(html)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from playwright.sync_api import Page as Tab
 from playwright.sync_api import expect
 
@@ -190,3 +190,15 @@ def test_a_form_is_sent_in_parts_only_where_there_is_a_file_in_it(quiet_page, li
     page.refresh_from_db()
     assert (page.summary, page.image.filename) == ("salt & ünicode\n+ 100 %", "harbour.png")
     assert page.blocks.get().data == {"html": "<p>old</p>"}
+
+
+def test_who_may_only_look_reads_the_page_in_its_editor(quiet_page, live_server, editor):
+    """What is written in its blocks, as readers would see it, without a complaint of the browser."""
+    editor.groups.clear()
+    editor.user_permissions.add(Permission.objects.get(codename="view_page"))
+    page = make_page(("richtext", {"html": "<p>The boats are in.</p>"}))
+    log_in(quiet_page, live_server, f"/admin/content-editor/page/{page.slug}")
+    shown = quiet_page.frame_locator("iframe")
+    expect(shown.get_by_role("heading", name="Example page")).to_be_visible()
+    expect(shown.get_by_text("The boats are in.")).to_be_visible()
+    expect(quiet_page.get_by_role("button", name="Save")).to_have_count(0)

@@ -8,7 +8,6 @@ from html.parser import HTMLParser
 import pytest
 from django.db import connection, transaction
 from django.forms.renderers import DjangoTemplates
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +18,6 @@ from content.forms.renderer import INPUTS, PLAIN, PlainRenderer
 from content.models import Page
 from sync import log
 from sync.models import Entry
-from tests.content import cast
 from tests.content.editing import add_block, address, form_of, make_asset, make_page, person, save
 
 BLOCKS = (
@@ -167,19 +165,6 @@ def test_pages_show_and_send_what_the_stock_templates_do(monkeypatch, group, bro
     unseen = re.compile(r"id_\w+-(\d+|__prefix__)-(region|ordering)$")
     assert ours.texts == {text for text in stock.texts if not unseen.match(text[1])}
     assert len(ours.texts) > 40
-
-
-@pytest.mark.django_db
-def test_who_may_only_read_is_shown_the_blocks_and_no_place_to_write_in():
-    """For them the template is Django's own."""
-    page, client = long_page(14), Client()
-    client.force_login(cast.staff("view_page"))
-    markup = client.get(address(page)).content.decode()
-    assert 'id="embed-0"' in markup and 'id="image-0"' in markup
-    names = {dict(each[1:]).get("name", "") for each in Shown(markup).inputs}
-    assert not [
-        name for name in names if re.match(r"(initial-)?(richtext|image|embed|callout)-\d+-(html|alt|asset|url|tone)", name)
-    ]
 
 
 ATTRIBUTES = st.dictionaries(

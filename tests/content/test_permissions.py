@@ -8,7 +8,8 @@ from django.urls import reverse
 
 from content.models import Asset, Editor, Page, Publication, Section
 from content.publishing import publish
-from tests.content.editing import ADD, LIST, address, form_of, make_page, person, picture
+from tests.content import cast
+from tests.content.editing import ADD, LIST, address, form_of, make_page, person, picture, texts
 
 pytestmark = pytest.mark.django_db
 
@@ -67,6 +68,33 @@ def test_an_author_sees_no_publish_button():
     page = make_page()
     assert 'name="_publish"' not in person("author").get(address(page)).content.decode()
     assert 'name="_publish"' in person("editor").get(address(page)).content.decode()
+
+
+def test_who_may_only_look_is_shown_the_page_as_readers_would_see_it():
+    """No form, no buttons, no script: what stands in the blocks, and what is said about the page."""
+    page, client = make_page(*texts(3)), looker()
+    markup = client.get(address(page)).content.decode()
+    shown = f"{address(page)}/preview"
+    assert f'src="{shown}"' in markup and "Example page" in markup and "News" in markup
+    assert not {name for name in form_of(client, address(page)) if name != "csrfmiddlewaretoken"}
+    assert 'name="_save"' not in markup and "_preview" not in markup and "content/editor/index" not in markup
+    assert all(text in client.get(shown).content.decode() for text in ("<p>0</p>", "<p>1</p>", "<p>2</p>"))
+
+
+def test_who_may_only_look_writes_nothing_whatever_is_sent():
+    """Neither by the form, nor in the preview, which shows what is stored."""
+    page, client = make_page(*texts(1)), looker()
+    form = form_of(person("author"), address(page)) | {"title": "Sneaked in", "richtext-0-html": "<p>Sneaked in</p>"}
+    assert client.post(address(page), form).status_code == 403
+    shown = client.post(f"{address(page)}/preview", form).content.decode()
+    assert "Sneaked in" not in shown and "<p>0</p>" in shown and Page.objects.get().title == "Example page"
+
+
+def looker() -> Client:
+    """Return a browser of somebody who may look at pages and nothing else."""
+    client = Client()
+    client.force_login(cast.staff("view_page"))
+    return client
 
 
 @pytest.mark.parametrize(
