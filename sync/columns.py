@@ -24,16 +24,21 @@ def fitting(field: FieldSpec, said: Any) -> Any:
     if bounds.is_too_deep(said):
         raise ValueError(f"{field.name} is nested deeper than {bounds.MAX_DEPTH} levels")
     value = field.from_json(field.clean(said))
+    check_fits(field, value)
+    return value
+
+
+def check_fits(field: FieldSpec, value: Any) -> None:
+    """Raise ValueError where the column of ``field`` cannot hold ``value`` on every replica, whichever database that has."""
     if isinstance(value, str):
         limit = field.field.max_length
         if (limit and len(value) > limit) or "\x00" in value:
-            raise ValueError(f"{field.name} does not fit")
+            raise ValueError(f"{field.name} does not fit: it has at most {limit or 'any number of'} letters, and no NUL")
     if value is None and not field.field.null:
         raise ValueError(f"{field.name} must not be empty")
     low, high = INTEGERS.get(field.field.get_internal_type(), (None, None))
     if isinstance(value, int) and low is not None and high is not None and not low <= value <= high:
-        raise ValueError(f"{field.name} is out of range")  # of PostgreSQL; SQLite would take it, and show another row
-    return value
+        raise ValueError(f"{field.name} is out of range: {low} to {high}")  # of PostgreSQL; SQLite would take it
 
 
 def prepared(field: FieldSpec) -> Prepare:

@@ -9,6 +9,7 @@ from typing import Any
 from django.db import transaction
 
 from sync import capture, claims, conf, incarnation, keys, local, log, pending, signals
+from sync.columns import check_fits
 from sync.core import bounds, signing, wire
 from sync.core.changeset import ChainKey, Changeset, Head, Op, Write, decode, detach, encode
 from sync.core.clock import ZERO, Timestamp
@@ -105,6 +106,7 @@ def _draft_row(draft: Draft, row: RowChange, slot: Slot, values: Values, sight: 
         seen = sight.deletion(_key(row), slot)
         draft.ops.append(Op(row.model.label, row.token, [], draft.index(slot.row.dots() if seen is None else seen)))
         return
+    _check_columns(row)
     writes = [
         draft.write(
             change.field.name,
@@ -117,6 +119,16 @@ def _draft_row(draft: Draft, row: RowChange, slot: Slot, values: Values, sight: 
     ]
     if writes:
         draft.ops.append(Op(row.model.label, row.token, writes))
+
+
+def _check_columns(row: RowChange) -> None:
+    """Raise UnwritableError for what the database here has taken and another replica's could not hold."""
+    for change in row.changes:
+        if change.element is None:
+            try:
+                check_fits(change.field, change.field.from_json(change.value))
+            except ValueError as error:
+                raise UnwritableError(f"{row.model.label} {row.token} cannot be written: {error}") from None
 
 
 def _over(row: RowChange, change: Change, slot: Slot, values: Values, sight: Sight) -> list[bytes]:

@@ -21,6 +21,14 @@ class TooLarge(exceptions.APIException):
     default_code = "too_large"
 
 
+class LengthRequired(exceptions.APIException):
+    """The body comes in chunks (RFC 9112, 7.1), of which nothing would be read."""
+
+    status_code = 411
+    default_code = "length_required"
+    default_detail = "Send the body in one piece, with a Content-Length."
+
+
 class BoundedJSONParser(JSONParser):
     """JSON; what is nested too deep is malformed, not a crash."""
 
@@ -32,7 +40,12 @@ class BoundedJSONParser(JSONParser):
 
 
 def refuse_larger_than(limit: int, request: Any) -> None:
-    """Raise TooLarge when ``request`` announces more than ``limit`` bytes; no more than announced is ever read."""
+    """Raise TooLarge when ``request`` announces more than ``limit`` bytes, LengthRequired when it announces nothing and sends chunks.
+
+    No more than announced is ever read.
+    """
+    if request.META.get("HTTP_TRANSFER_ENCODING"):
+        raise LengthRequired
     if int(request.META.get("CONTENT_LENGTH") or 0) > limit:
         raise TooLarge(f"The body may have {limit} bytes.")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from content_editor.models import Region
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
 
@@ -42,7 +43,8 @@ class Section(Slugged):
     """A part of the site: ``/<slug>`` lists its pages."""
 
     description = models.TextField(blank=True)
-    ordering = models.IntegerField(default=0)
+    # Of every database's integers: one that SQLite takes and PostgreSQL does not would be refused by other replicas.
+    ordering = models.IntegerField(default=0, validators=[MinValueValidator(-(1 << 31)), MaxValueValidator((1 << 31) - 1)])
 
     class Replication:
         policies = {"slug": "claim", "description": "text", "ordering": "latest"}

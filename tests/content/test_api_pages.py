@@ -248,6 +248,35 @@ def test_sections_are_kept_by_staff() -> None:
     assert client.delete(address).status_code == 204
 
 
+@pytest.mark.parametrize("ordering", [1 << 31, -(1 << 31) - 1, 1 << 63, 1e300])
+def test_an_ordering_that_not_every_database_holds_is_refused(ordering) -> None:
+    """400 that names the field, instead of a section that stands elsewhere on other replicas."""
+    client = client_of("view_section", "add_section", "change_section")
+    refused = send(client, "post", "/api/v1/sections/", {"title": "News", "ordering": ordering})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, "ordering")
+    assert not Section.objects.exists()
+
+
+@pytest.mark.parametrize("limit", [9223372036854775807, 10**30, 2000])
+@pytest.mark.parametrize("listed", ["pages", "sections", "search"])
+def test_a_list_is_never_longer_than_a_thousand(listed, limit, client: Client) -> None:
+    """Whoever asks for more gets a page of that."""
+    cast.published("Low water")
+    answer = client.get(f"/api/v1/{listed}/?limit={limit}&offset=0&q=water")
+    assert answer.status_code == 200 and answer.json()["count"] <= 1
+    assert client.get(f"/api/v1/{listed}/?limit=2&offset={limit}&q=water").json()["results"] == []
+
+
+def test_a_body_in_chunks_is_refused_instead_of_ignored() -> None:
+    """Nobody would read it: 411 says so, where a change of nothing would have been confirmed."""
+    page, client = cast.draft(), client_of(*WRITER)
+    change = {"data": {"title": "x"}, "content_type": "application/json", "headers": {"Transfer-Encoding": "chunked"}}
+    refused = client.patch(f"{PAGES}{page.token}/", **change)
+    assert (refused.status_code, refused.json()["code"]) == (411, "length_required")
+    page.refresh_from_db()
+    assert page.title == "Low water"
+
+
 def test_page_without_its_section_cannot_be_published() -> None:
     """Where the section has not arrived, publishing says so instead of making what nobody can see."""
     page, client = cast.draft(), client_of("publish_page")

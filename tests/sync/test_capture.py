@@ -1,7 +1,7 @@
 """Whatever goes through the ORM becomes part of its transaction's changeset."""
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import DataError, IntegrityError, connection, transaction
 from django.db.models import F, Value
 from django.db.models.functions import Concat
 
@@ -156,6 +156,23 @@ def test_a_row_for_farms_cannot_be_written_for_everybody(monkeypatch):
     with pytest.raises(UnwritableError, match="rows of farms only"):
         Submission.objects.create(form="contact", data={}, idempotency_key="1")
     assert not Submission.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "value", [{"ordering": 1 << 31}, {"ordering": -(1 << 31) - 1}, {"title": "x" * 201}, {"title": "NUL \0"}]
+)
+@pytest.mark.parametrize("is_new", [True, False])
+def test_what_another_replica_could_not_hold_is_not_stored_here_either(value, is_new):
+    """SQLite takes integers and texts that PostgreSQL refuses; shown here only, they would differ for ever, and no digest would say so."""
+    before = count()
+    made = Section(title="x") if is_new else section()
+    for name, each in value.items():
+        setattr(made, name, each)
+    with pytest.raises(
+        (UnwritableError, DataError, ValueError), match=next(iter(value)) if connection.vendor == "sqlite" else ""
+    ):
+        made.save()
+    assert count() == before + (not is_new) and not Section.objects.filter(**value).exists()
 
 
 def test_what_is_changed_back_to_what_a_statement_wrote_is_said():
