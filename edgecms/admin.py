@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
-from django.urls import URLPattern, URLResolver, include, path
+from django.urls import URLPattern, URLResolver, include, path, reverse
 
+from edgecms.sent import handed_back
+
+LOGGED_OUT = "You are not logged in any more."
 GROUPS = (
     ("Content", ("Page", "Section", "Asset", "Redirect")),
     ("From the site", ("Publication", "Submission")),
@@ -30,6 +35,19 @@ class AdminSite(admin.AdminSite):
             if hasattr(model_admin, "address")
         }
         return [moved.get(str(entry.pattern), entry) for entry in super().get_urls()]
+
+    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:
+        """Return ``view`` for those who are logged in. Whoever no longer is has what he typed handed back, not a form to log in."""
+        inner = super().admin_view(view, cacheable)
+
+        @wraps(inner)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            login = reverse("admin:login", current_app=self.name)
+            if request.method != "POST" or self.has_permission(request) or request.path == reverse("admin:logout"):
+                return inner(request, *args, **kwargs)
+            return handed_back(request, 403, LOGGED_OUT, "send it again", is_renewed=True, login=login)
+
+        return guarded
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """Return the models in the groups of this module; what is in none of them stays with its app."""

@@ -12,15 +12,15 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import DisallowedHost, PermissionDenied, SuspiciousOperation
+from django.core.exceptions import DisallowedHost, PermissionDenied
 from django.db.models import ProtectedError
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, UnreadablePostError
-from django.template.loader import render_to_string
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.defaults import bad_request, server_error
 from rest_framework import exceptions
 from rest_framework.views import set_rollback
 
+from edgecms.sent import handed_back, is_from_here
 from sync import storage
 from sync.core.errors import SyncError
 
@@ -120,26 +120,17 @@ def not_stored(request: HttpRequest, known: SyncError) -> HttpResponse:
     if request.path.startswith(FOR_PROGRAMS):
         response: HttpResponse = problem(error.status_code, known.code, HTTPStatus(503).phrase, str(known))
     else:
-        page = render_to_string("edgecms/not_stored.html", {"detail": str(known), "path": request.path, **_sent(request)})
-        response = HttpResponse(page, status=error.status_code, headers={"Cache-Control": "no-store"})
+        response = handed_back(request, error.status_code, f"{known}.", "send it again once there is room")
     response["Retry-After"] = str(error.wait)
     return response
 
 
-def _sent(request: HttpRequest) -> dict[str, Any]:
-    """What somebody typed: all fields, those that people see, and the names of files, which have to be chosen again.
-
-    A password is not given back; then nothing can be sent again from here.
-    """
-    try:
-        fields = [(name, value) for name, values in request.POST.lists() for value in values]
-        files = [getattr(file, "name", "") for file in request.FILES.values()]
-    except (OSError, UnreadablePostError, SuspiciousOperation):  # a body that could not even be taken in
-        fields, files = [], []
-    if any("password" in name for name, _ in fields):
-        return {"method": request.method}
-    typed = [(name, value) for name, value in fields if value and not name.startswith(("csrf", "initial-", "_"))]
-    return {"method": request.method, "fields": fields, "typed": typed, "files": files}
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Django's ``CSRF_FAILURE_VIEW``: the form was made before somebody logged in anew, in another tab perhaps, or is not ours."""
+    if request.path.startswith(FOR_PROGRAMS):
+        return problem(403, "csrf_failed", HTTPStatus(403).phrase, f"{reason} Send the token of a form of this site.")
+    detail = "This form was opened before you logged in, or logged in again."
+    return handed_back(request, 403, detail, "send it again", is_renewed=is_from_here(request))
 
 
 @csrf_exempt

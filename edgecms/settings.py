@@ -135,6 +135,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = ENVIRONMENT.url.startswith("https:/
 # Replicas on one machine differ by port only, and browsers do not tell cookies apart by port.
 SESSION_COOKIE_NAME = f"edgecms_session_{ENVIRONMENT.name.lower()}"
 CSRF_COOKIE_NAME = f"edgecms_csrf_{ENVIRONMENT.name.lower()}"
+CSRF_FAILURE_VIEW = "edgecms.problems.csrf_failure"
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "SAMEORIGIN"
 

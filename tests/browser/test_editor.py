@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import Group, Permission
 from playwright.sync_api import Page as Tab
 from playwright.sync_api import expect
@@ -202,3 +203,24 @@ def test_who_may_only_look_reads_the_page_in_its_editor(quiet_page, live_server,
     expect(shown.get_by_role("heading", name="Example page")).to_be_visible()
     expect(shown.get_by_text("The boats are in.")).to_be_visible()
     expect(quiet_page.get_by_role("button", name="Save")).to_have_count(0)
+
+
+def test_what_is_typed_outlives_the_session(page, live_server, editor):
+    """Logged out while typing: the answer holds it all, one logs in in another tab, and sends it again."""
+    log_in(page, live_server, "/admin/content-editor/page/add")
+    page.get_by_placeholder("Title").fill("From the harbour")
+    page.locator(WRITING).first.click()
+    page.keyboard.type("The boats are in.")
+    page.context.clear_cookies(name=settings.SESSION_COOKIE_NAME)
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_role("definition").filter(has_text="The boats are in.")).to_be_visible()
+    with page.expect_popup() as opened:
+        page.get_by_role("link", name="log in").click()
+    opened.value.get_by_label("Username").fill("mira")
+    opened.value.get_by_label("Password").fill("a-Long-one-9")
+    opened.value.get_by_role("button", name="Log in").click()
+    expect(opened.value.locator("#user-tools")).to_be_visible()
+    for _ in range(2):  # the form that was handed back is older than the login too
+        page.get_by_role("button", name="Send it again").click()
+    expect(page.locator(".messagelist")).to_contain_text("Saved")
+    assert Page.objects.get().title == "From the harbour" and "The boats are in." in Block.objects.get().data["html"]

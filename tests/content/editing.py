@@ -106,8 +106,13 @@ def form_of(client: Client, where: str, name: str | None = "page_form") -> dict[
     """Open ``where`` and return its form ``name`` as a browser would send it back untouched."""
     response = client.get(where)
     assert response.status_code == 200, response.status_code
+    return fields_of(response.content.decode(), name)
+
+
+def fields_of(markup: str, name: str | None) -> dict[str, Any]:
+    """Return the form ``name`` of a page as a browser would send it; None: the one without a name."""
     parser = _Fields(name)
-    parser.feed(response.content.decode())
+    parser.feed(markup)
     return parser.data
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from content.models import Page, Section
-from tests.content.editing import _Fields, add_block, address, form_of, make_page, person, texts
+from tests.content.editing import add_block, address, fields_of, form_of, make_page, person, texts
 
 pytestmark = pytest.mark.django_db(transaction=True)  # changesets are made by commits
 
@@ -16,9 +16,7 @@ def lost():
     add_block(form, "code", code="x = '</textarea>'", token="+new")
     page.delete()
     answer = client.post(address(page), form | {"_save": ""})
-    fields = _Fields("new_form")
-    fields.feed(answer.content.decode())
-    return client, answer, fields.data
+    return client, answer, fields_of(answer.content.decode(), "new_form")
 
 
 def test_a_page_that_was_deleted_meanwhile_gives_back_what_was_typed():
