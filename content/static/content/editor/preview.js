@@ -1,36 +1,46 @@
 // The page as readers would see it, beside the form and following it. The frame has an address of its own, so that it has
 // its own content security policy; files are left out of what is sent.
-import { debounce, qs } from "content-editor/utils"
+import { qs } from "content-editor/utils"
 import { encoding, SHORT } from "./encoding.js"
 
-const WAIT = 400 // milliseconds without a change before the preview follows
+const WAIT = 40 // milliseconds from a change to the request: one key often changes several things
 const form = qs("#page_form")
 const panel = qs(".editor-preview")
 const frame = qs("iframe", panel)
 const button = qs("[data-preview]")
-let turn = 0
+let asked = false // whether something was changed since the last request went out
+let asking = false
 
 async function refresh() {
-  if (panel.hidden) return
-  const mine = ++turn
+  asked = false
   const data = new FormData(form)
   for (const [name, value] of [...data]) if (value instanceof File) data.delete(name)
   const body = encoding(form) === SHORT ? new URLSearchParams(data) : data
   const response = await fetch(button.dataset.preview, { method: "POST", body, headers: { Accept: "text/html" } })
-  if (!response.ok || mine !== turn) return // an answer that was overtaken would show an older text
+  if (!response.ok) return
   const fresh = new DOMParser().parseFromString(await response.text(), "text/html")
   const shown = frame.contentDocument
-  if (mine === turn && shown?.body) shown.body.replaceWith(shown.adoptNode(fresh.body))
+  if (shown?.body) shown.body.replaceWith(shown.adoptNode(fresh.body))
 }
 
-const follow = debounce(refresh, WAIT)
+// One request at a time, and after it one more where the form has changed meanwhile: who types sees it as soon as the server can.
+async function follow() {
+  asked = true
+  if (asking) return
+  asking = true
+  while (asked && !panel.hidden) {
+    await new Promise((resolve) => setTimeout(resolve, WAIT))
+    await refresh().catch(() => {}) // the next change asks again
+  }
+  asking = false
+}
 
 function toggle() {
   panel.hidden = !panel.hidden
   document.body.classList.toggle("with-preview", !panel.hidden)
   button.setAttribute("aria-pressed", String(!panel.hidden))
   if (panel.hidden) return
-  frame.addEventListener("load", refresh, { once: true })
+  frame.addEventListener("load", follow, { once: true })
   frame.src = button.dataset.preview
 }
 
