@@ -36,7 +36,7 @@ from content.permissions import PUBLISH
 from content.publishing import publish, snapshot, unpublish
 from sync.versions import Versions
 
-SCRIPTS = ("add", "arrange", "chooser", "chips", "conflicts", "grid", "keys", "mistakes", "preview")
+SCRIPTS = ("add", "arrange", "chooser", "chips", "conflicts", "grid", "keys", "mistakes", "preview", "writing")
 JQUERY = ("admin/js/vendor/jquery/jquery.min.js", "admin/js/jquery.init.js")
 STATES = {"draft": "Draft", "published": "Published", "changed": "Changed since"}
 

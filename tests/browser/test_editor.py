@@ -185,7 +185,8 @@ def test_a_form_is_sent_in_parts_only_where_there_is_a_file_in_it(quiet_page, li
     tab.get_by_role("button", name="Save", exact=True).click()
     expect(tab.locator(".messagelist")).to_contain_text("Saved")
     tab.get_by_label("Upload a new lead image").set_input_files(file)
-    tab.get_by_role("button", name="Save", exact=True).click()
+    with tab.expect_navigation():
+        tab.get_by_role("button", name="Save", exact=True).click()
     expect(tab.locator(".editor-side .asset-chooser img")).to_be_visible()
     assert [kind.partition(";")[0] for kind in sent[1:]] == ["application/x-www-form-urlencoded", "multipart/form-data"]
     page.refresh_from_db()
@@ -224,3 +225,39 @@ def test_what_is_typed_outlives_the_session(page, live_server, editor):
         page.get_by_role("button", name="Send it again").click()
     expect(page.locator(".messagelist")).to_contain_text("Saved")
     assert Page.objects.get().title == "From the harbour" and "The boats are in." in Block.objects.get().data["html"]
+
+
+def test_a_save_that_reaches_no_server_leaves_the_editor_where_it_is(page, live_server, editor):
+    """It says so, beside what was typed; the next one, when the server is back, stores it."""
+    log_in(page, live_server, "/admin/content-editor/page/add")
+    page.get_by_placeholder("Title").fill("From the harbour")
+    expect(page.get_by_text("Unsaved changes")).to_be_visible()
+    page.context.set_offline(True)
+    page.keyboard.press("Control+s")
+    expect(page.get_by_role("alert")).to_contain_text("does not answer")
+    expect(page.get_by_placeholder("Title")).to_have_value("From the harbour")
+    page.context.set_offline(False)
+    page.keyboard.press("Control+s")
+    expect(page.locator(".messagelist")).to_contain_text("Saved")
+    expect(page.get_by_text("Unsaved changes")).to_be_hidden()
+    assert Page.objects.get().title == "From the harbour"
+
+
+def test_from_the_title_to_the_text_are_few_stops(quiet_page, live_server, editor):
+    """By the Tab key: summary, what formats the text, the text itself, which has a name; arrows lead through the formats."""
+    page = make_page(("richtext", {"html": "<p>The boats are in.</p>"}))
+    log_in(quiet_page, live_server, f"/admin/content-editor/page/{page.slug}")
+    text = quiet_page.get_by_role("textbox", name="Text", exact=True)
+    expect(text).to_be_visible()
+    quiet_page.get_by_placeholder("Title").focus()
+    stops = 0
+    while not text.evaluate("area => area === document.activeElement"):
+        quiet_page.keyboard.press("Tab")
+        stops += 1
+        assert stops < 9
+    quiet_page.keyboard.press("Shift+Tab")
+    formats = quiet_page.get_by_role("toolbar", name="Format: Text")
+    expect(formats.get_by_role("button", name="paragraph")).to_be_focused()
+    for _ in range(2):
+        quiet_page.keyboard.press("ArrowRight")
+    expect(formats.get_by_role("button", name="ordered list", exact=True)).to_be_focused()

@@ -1,9 +1,16 @@
-// Ctrl+S saves, Ctrl+Shift+P publishes (Cmd on a Mac); whoever leaves with unsaved work is asked first. One save at a time.
+// Ctrl+S saves, Ctrl+Shift+P publishes (Cmd on a Mac); whoever leaves with unsaved work is asked first. One save at a time, and none
+// that would end on the browser's own page for a server that is not there: from that page nothing that was typed comes back.
 import { qs } from "content-editor/utils"
 import { encoding } from "./encoding.js"
 
 const form = qs("#page_form")
-let unsaved = qs(".errornote") !== null // a form that came back with mistakes was stored nowhere
+let unsaved
+mark(qs(".errornote") !== null) // a form that came back with mistakes was stored nowhere
+
+function mark(value) {
+  unsaved = value
+  qs(".editor-unsaved").hidden = !value
+}
 
 window.addEventListener("keydown", (event) => {
   if (!(event.ctrlKey || event.metaKey) || event.altKey) return
@@ -21,22 +28,38 @@ qs("#id_title")?.addEventListener("keydown", (event) => {
 })
 
 for (const kind of ["input", "change"]) {
-  form.addEventListener(kind, () => {
-    unsaved = true
-  })
+  form.addEventListener(kind, () => mark(true))
 }
+const SILENCE = 5000 // milliseconds after which the server is taken to be away
+let isThere = false // whether it has just answered; for one save
+let asking = false
+
+async function ask(button) {
+  if (asking) return
+  asking = true
+  const options = { method: "HEAD", cache: "no-store", signal: AbortSignal.timeout(SILENCE) }
+  isThere = await fetch("/healthz", options).then((answer) => answer.ok, () => false)
+  asking = false
+  qs(".editor-alone").hidden = isThere
+  if (isThere) form.requestSubmit(button)
+}
+
 // The form counts how often it was sent, so that of two saves the later one wins; and while one is under way there is no other.
 const PATIENCE = 60000 // milliseconds after which a save that was not answered is given up
 let sent = 0 // when the save under way began
 form.addEventListener("submit", (event) => {
   if (event.submitter?.name === "_preview") return
-  if (sent && Date.now() - sent < PATIENCE) {
-    event.preventDefault()
+  const isUnderWay = sent && Date.now() - sent < PATIENCE
+  if (isUnderWay || !isThere) event.preventDefault()
+  if (isUnderWay) return
+  if (!isThere) {
+    ask(event.submitter)
     return
   }
+  isThere = false
   if (sent) form.elements.saves.value = Number(form.elements.saves.value) + 1
   sent = Date.now()
-  unsaved = false
+  mark(false)
   form.enctype = encoding(form)
   form.setAttribute("aria-busy", "true")
 })
