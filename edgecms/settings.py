@@ -8,6 +8,7 @@ from secrets import token_urlsafe
 
 from csp.constants import NONCE, NONE, SELF
 
+from edgecms.cache import caches
 from edgecms.database import databases
 from edgecms.environment import read
 from edgecms.secret import own_secret_key
@@ -104,6 +105,9 @@ TEMPLATES = [
 ]
 
 DATABASES = databases(ENVIRONMENT.database_url, ENVIRONMENT.data)
+CACHES = caches(ENVIRONMENT.redis_url, ENVIRONMENT.data, ENVIRONMENT.name)
+# Who is believed about the address of a visitor, as gunicorn believes them about https.
+TRUSTED_PROXIES = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1").split(",")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "content.Editor"

@@ -6,6 +6,7 @@ import pytest
 from django.core.cache import cache
 from django.test import Client
 
+from content.api.submissions import SubmissionThrottle
 from content.models import Submission
 from tests.content import cast
 
@@ -85,6 +86,22 @@ def test_one_address_cannot_flood(client: Client) -> None:
     answers = [post(client, {**LETTER, "idempotency_key": f"k-{number}"}) for number in range(31)]
     assert {answer.status_code for answer in answers[:30]} == {201}
     assert answers[30].status_code == 429 and answers[30]["Retry-After"] and answers[30].json()["code"] == "throttled"
+
+
+@pytest.mark.parametrize(
+    ("remote", "told", "counted"),
+    [
+        ("127.0.0.1", "198.51.100.7", "198.51.100.7"),  # by nginx on this machine
+        ("127.0.0.1", "a lie, 198.51.100.7", "198.51.100.7"),
+        ("203.0.113.5", "198.51.100.7", "203.0.113.5"),  # by the visitor himself
+        ("203.0.113.5", "", "203.0.113.5"),
+        ("", "198.51.100.7", "198.51.100.7"),  # over a Unix socket
+    ],
+)
+def test_nobody_escapes_the_bound_by_a_header(remote: str, told: str, counted: str, rf: Any) -> None:
+    """The address counts that the connection has, or that a proxy on this machine has written last."""
+    request = rf.post(ADDRESS, REMOTE_ADDR=remote, **({"HTTP_X_FORWARDED_FOR": told} if told else {}))
+    assert SubmissionThrottle().get_ident(request) == counted
 
 
 def test_only_staff_with_permission_read(client: Client) -> None:
