@@ -2,8 +2,9 @@
 
 There are two kinds.
 
-- ``value``: a register (field ``title``, or key ``data/html`` of a map) has heads of different values, and they do not merge.
-  All of ``versions`` are kept; the one that is ``shown`` stands in the row, the same on every replica.
+- ``value``: a register (field ``title``, or key ``data/html`` of a map) of a row that lives has heads of different values, and they
+  do not merge. All of ``versions`` are kept; the one that is ``shown`` stands in the row, the same on every replica. It goes with
+  the row: whoever deletes all versions has decided, and one that he had not seen keeps the row, which is the other kind.
 - ``deletion``: a row lives although somebody deleted it without having seen what keeps it alive (an edit, or a new part of it),
   and nobody has answered that deletion. ``deletions`` says who and when; ``versions`` are the unseen writes to the row, or else
   the latest to one of its parts.
@@ -145,7 +146,7 @@ def conflicts() -> Iterator[Conflict]:
 def of_rows(rows: Iterable[tuple[str, str]]) -> list[Conflict]:
     """Return the conflicts of ``rows``, each (label of a model, token): a page and its blocks, for its editor."""
     keys = [RowKey(*row).stored for row in rows]
-    query = Register.objects.filter(Q(siblings=True) | Q(undecided=True), key__in=keys)
+    query = Register.objects.filter(Q(siblings=True) | Q(undecided=True), key__in=keys, alive=True)
     return [conflict for values, found in _search(query) for conflict in describe(values, found)]
 
 
@@ -160,12 +161,13 @@ def count() -> int:
 
 
 def open_rows() -> QuerySet[Register]:
-    """Return the registers of rows in which something is open, by the two indexes that have only these.
+    """Return the registers of rows that live and in which something is open, by the two indexes that have only these.
 
-    Of the two conditions side by side SQLite takes neither index: it would read the registers of all rows.
+    Of the two conditions side by side SQLite takes neither index: it would read the registers of all rows. A deleted row keeps its
+    registers, with all heads: a write that the deletion had not seen may bring it back.
     """
     siblings, undecided = (Register.objects.filter(**{flag: True}).values("key") for flag in ("siblings", "undecided"))
-    return Register.objects.filter(key__in=siblings.union(undecided))
+    return Register.objects.filter(key__in=siblings.union(undecided), alive=True)
 
 
 def _search(query: Any, size: int = CHUNK) -> Iterator[tuple[Values, list[Open]]]:

@@ -204,7 +204,7 @@ class PageAdmin(SluggedAddresses, Previews, CarriesVersions, ContentEditor):
         context = {"is_nav_sidebar_enabled": False, "may_publish": self.has_publish_permission(request)}
         return super().changeform_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
-    def versions_of(self, token: str) -> Versions:
+    def versions_of(self, token: str, all_shown: bool = True) -> Versions:
         return versions_of(token, all_shown=True)  # for what does not merge there is a notice, with all versions
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import messages
@@ -11,7 +12,7 @@ from content.admin.gone import gone
 from content.forms.versioned import ROW, VersionedForm, carried
 from sync import conflicts, local
 from sync.inbox.admin import address_of
-from sync.inbox.presenting import cards
+from sync.inbox.presenting import Card, cards
 from sync.versions import Versions, row_key
 
 CHANGED = "This was changed while the question was open. Look at it again before you delete it."
@@ -20,9 +21,9 @@ CHANGED = "This was changed while the question was open. Look at it again before
 class CarriesVersions:
     """Mixin of a ModelAdmin whose ``form`` is a VersionedForm."""
 
-    def versions_of(self: Any, token: str) -> Versions:
-        """Return the versions of all that the form of the row ``token`` shows."""
-        return Versions.read([row_key(self.model, token)])
+    def versions_of(self: Any, token: str, all_shown: bool = False) -> Versions:
+        """Return the versions of all that the form of the row ``token`` shows; ``all_shown``: that the question before deleting it names."""
+        return Versions.read([row_key(self.model, token)], all_shown)
 
     def get_object(self: Any, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         if request.method != "GET":
@@ -61,9 +62,7 @@ class CarriesVersions:
         """Name the fields that have several versions, with the way to where they are decided."""
         row = kwargs.get("obj")
         if row is not None and "notices" not in context:
-            key = row_key(type(row), row.pk)
-            found = cards(conflicts.of_rows([key]), request.user)
-            context["conflicts"] = [(card, address_of(*key, card.conflict.field, request.path)) for card in found]
+            context["conflicts"] = _asked([row_key(type(row), row.pk)], request)
         return super().render_change_form(request, context, *args, **kwargs)  # type: ignore[misc]
 
     def get_changelist_form(self: Any, request: HttpRequest, **kwargs: Any) -> Any:
@@ -80,15 +79,23 @@ class CarriesVersions:
             obj.save(update_fields=fields)
 
     def render_delete_form(self: Any, request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
-        """Ask whether to delete; the question carries what it is about."""
-        shown = context["object"].__dict__.get("_versions")
-        return super().render_delete_form(request, {**context, "versions": shown.pack() if shown else ""})  # type: ignore[misc]
+        """Ask whether to delete; the question carries what it is about, and names what has several versions."""
+        shown: Versions | None = context.pop("shown", None)
+        told = {"versions": shown.pack(), "conflicts": _asked(shown.rows, request)} if shown else {}
+        return super().render_delete_form(request, {**context, **told})  # type: ignore[misc]
 
     def _delete_view(self: Any, request: HttpRequest, object_id: str, extra_context: Any) -> HttpResponse:
-        shown = carried(request.POST)
-        if request.method == "POST" and shown is not None:
+        if request.method != "POST":  # read before the row: what comes between the two counts as not seen
+            extra_context = {**(extra_context or {}), "shown": self.versions_of(object_id, all_shown=True)}
+        elif (shown := carried(request.POST)) is not None:
             local.take_turn()
-            if shown.is_overtaken_by(self.versions_of(object_id)):
+            if shown.is_overtaken_by(self.versions_of(object_id, all_shown=True)):
                 self.message_user(request, CHANGED, messages.WARNING)
                 return HttpResponseRedirect(request.path)
         return super()._delete_view(request, object_id, extra_context)  # type: ignore[misc]
+
+
+def _asked(rows: Iterable[tuple[str, str]], request: HttpRequest) -> list[tuple[Card, str]]:
+    """Return the conflicts of ``rows``, each with the address where it is decided."""
+    found = cards(conflicts.of_rows(rows), request.user)
+    return [(card, address_of(card.conflict.model, card.conflict.token, card.conflict.field, request.path)) for card in found]

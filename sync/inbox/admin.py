@@ -213,7 +213,7 @@ def _told(found: list[Decision]) -> Iterator[dict[str, Any]]:
 
 def _unknown() -> Iterator[tuple[str, int]]:
     """Yield the models that this release does not know, with how many of their rows have several versions."""
-    waiting = Register.objects.filter(siblings=True, projected=False).values_list("model", flat=True)
+    waiting = Register.objects.filter(siblings=True, alive=True, projected=False).values_list("model", flat=True)
     labels = list(waiting)
     for label in sorted(set(labels)):
         if spec_of(label) is None:

@@ -23,6 +23,9 @@ WORD = re.compile(r"\w+")
 def what_was_typed_is_in_sight(world: World, here: Look) -> Iterator[str]:
     """Of several heads that say different things a text shows all that was added; or people are asked, and told every one."""
     here.conflicts = {(each.model, each.token, each.field): each for each in conflicts.conflicts()}
+    for model, token, _ in here.conflicts:
+        if not here.registers[RowKey(model, token)][2]:
+            yield f"{token}: people are asked about what is deleted, and cannot decide it"
     for row, (_, state, alive, shown) in here.registers.items():
         spec = spec_of(row.model)
         if spec is None or spec.immutable or not (alive and shown):

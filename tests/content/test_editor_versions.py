@@ -10,12 +10,14 @@ from django.utils import timezone
 
 from content.models import Block, Page, Section
 from content.publishing import in_order
-from sync import log
+from sync import conflicts, log
+from sync.core.changeset import Op, Write
 from sync.models import Entry, Local, Register, Written
 from sync.versions import SALT, Versions, row_key
-from tests.content.editing import ADD, add_block, address, form_of, make_page, person, save, texts
+from tests.content.disputes import dispute, edge, next_moment, registers
+from tests.content.editing import ADD, add_block, address, fields_of, form_of, make_page, person, save, texts
 from tests.content.test_editor_old_forms import versions
-from tests.sync.origins import assert_rows_follow_from_log
+from tests.sync.origins import arrive, assert_rows_follow_from_log
 
 pytestmark = pytest.mark.django_db(transaction=True)  # changesets are made by commits
 
@@ -414,6 +416,46 @@ def test_an_old_list_of_sections_takes_no_place_back():
     rows = {form[f"form-{n}-token"]: n for n in range(2)}
     sent(client, "/admin/content/section/", form | {f"form-{rows[second.pk]}-ordering": "5"})
     assert dict(Section.objects.values_list("pk", "ordering")) == {first.pk: 7, second.pk: 5}
+
+
+@pytest.mark.parametrize("what", ["page", "section"])
+def test_a_version_that_came_while_the_question_was_open_is_not_deleted_unseen(what):
+    """Also one that is not shown, because it is older than the one that is: the question comes again, and names both."""
+    page, client = make_page(title="Sea"), person("administrator")
+    row = page if what == "page" else Section.objects.create(title="Bay")
+    where = address(page) + "/delete" if what == "page" else f"/admin/content/section/{row.pk}/delete/"
+    row.title = "Mine"
+    moment, heads = next_moment(), registers(row).row.heads["title"]
+    next_moment()
+    row.save()
+    question = form_of(client, where, None)
+    older = edge().make(
+        Op(row_key(type(row), row.pk).model, row.pk, [Write("title", None, "Theirs", [0])]), refs=heads, ms=moment
+    )
+    arrive(older)
+    again = sent(client, where, question)
+    assert "changed while the question was open" in again
+    assert "Several versions" in again and "“Mine”" in again and "“Theirs”" in again
+    assert type(row).objects.filter(pk=row.pk).exists()
+
+
+def test_deleting_a_page_that_has_several_versions_leaves_nothing_to_decide():
+    """The question names them, of the page and of its blocks; then the inbox is empty, and an old form of it goes back there."""
+    page, client = make_page(*texts(1), title="Sea"), person("administrator")
+    one = edge()
+    dispute(one, page, "title", "Mine", "Theirs")
+    dispute(one, page.blocks.get(), "data/html", "<p>Here</p>", "<p>There</p>")
+    found = conflicts.find("content.page", page.pk, "title")
+    where = address(page) + "/delete"
+    question = client.get(where).content.decode()
+    assert all(f"“{text}”" in question for text in ("Mine", "Theirs", "Here", "There"))
+    sent(client, where, fields_of(question, None))
+    assert not Page.objects.exists() and conflicts.count() == 0
+    inbox = client.get("/admin/sync/conflict/").content.decode()
+    assert "There are no conflicts" in inbox and page.pk not in inbox
+    old = f"/admin/sync/conflict/content.page/{page.pk}/?field=title"
+    late = client.post(old, {"seen": " ".join(found.seen), "decision": f"take:{found.versions[0].dot}"}, follow=True)
+    assert "Somebody has decided this meanwhile" in late.content.decode()
 
 
 def test_what_was_changed_while_the_question_was_open_is_not_deleted_unseen():

@@ -316,6 +316,89 @@ def test_a_second_deletion_that_came_meanwhile_is_not_answered(kept):
     assert [version.origin[:6] for version in the_conflict(None).deletions] == ["EDGE03"]
 
 
+# --- what was deleted ------------------------------------------------------------------------------------------------------------
+
+
+def everywhere(promise):
+    """See ``promise`` here, after the registers were derived from the log anew, and at a peer that is given all at once."""
+    promise()
+    assert not list(verify())
+    assert_rows_follow_from_log()
+    promise()
+    everything, before = [changeset for _, changeset in log.scan(None)], state()
+    forget_everything()
+    arrive(*everything)
+    assert state() == before
+    promise()
+    assert not list(verify())
+
+
+def test_a_conflict_goes_with_its_row_where_whoever_deleted_it_had_seen_all_versions(disputed):
+    """Nothing is left to decide about what is not there any more; whoever decides too late is told so."""
+    found = the_conflict()
+    Section.objects.get().delete()
+
+    def nothing_is_open():
+        assert not Section.objects.exists()
+        assert list(conflicts.conflicts()) == conflicts.of_rows([(SECTION, TOKEN)]) == []
+        assert conflicts.count() == status.status()["conflicts"] == 0
+        assert not conflicts.open_rows().exists()
+
+    everywhere(nothing_is_open)
+    with pytest.raises(StaleError):
+        resolving.take(SECTION, TOKEN, "title", found.versions[0].dot, found.seen)
+
+
+@pytest.mark.parametrize("decide", ["delete", "keep"])
+def test_a_version_that_a_deletion_had_not_seen_keeps_the_row_and_all_that_is_asked_is_decided(disputed, one, decide):
+    """Whether it was deleted, and which title it has, are two questions; letting it go answers both."""
+    base, old, _ = disputed
+    arrive(one.make(deleted(SECTION, TOKEN, 0, 1), refs=[base.dot, old.dot], ms=4000))
+
+    def both_are_asked():
+        assert Section.objects.get().title == "New news"
+        assert [found.kind for found in conflicts.conflicts()] == ["deletion", "value"]
+
+    everywhere(both_are_asked)
+    if decide == "delete":
+        resolving.delete(SECTION, TOKEN, the_conflict(None).seen)
+    else:
+        resolving.keep(SECTION, TOKEN, the_conflict(None).seen)
+        found = the_conflict()
+        resolving.take(SECTION, TOKEN, "title", found.versions[1].dot, found.seen)
+        assert Section.objects.get().title == found.versions[1].value
+    assert conflicts.count() == 0
+    assert Section.objects.exists() is (decide == "keep")
+
+
+def test_a_deleted_row_that_rises_again_asks_again_what_nobody_decided(disputed, two):
+    """An edit that the deletion had not seen brings the row back, and with it its versions."""
+    Section.objects.get().delete()
+    assert conflicts.count() == 0
+    arrive(two.make(written(SECTION, TOKEN, [0], description="unseen"), refs=[disputed[0].dot], ms=5000))
+    assert [found.kind for found in conflicts.conflicts()] == ["deletion", "value"]
+    found = the_conflict()
+    resolving.take(SECTION, TOKEN, "title", found.versions[1].dot, found.seen)
+    resolving.keep(SECTION, TOKEN, the_conflict(None).seen)
+    assert conflicts.count() == 0
+
+
+@pytest.mark.parametrize("is_known_before", [True, False])
+def test_of_a_row_that_cannot_be_shown_a_version_that_can_be_is_taken(one, two, is_known_before):
+    """It is asked about wherever it is held, whether or not the row was there before, and deciding shows the row."""
+    base = one.make(written(SECTION, TOKEN, title="News", slug="news-43ax", description="", ordering=1), ms=1000)
+    good = one.make(title(TOKEN, "Old news", (0,)), refs=[base.dot], ms=2000)
+    bad = two.make(title(TOKEN, "x" * 300, (0,)), refs=[base.dot], ms=3000)
+    if is_known_before:
+        arrive(base)
+    arrive(base, good, bad)
+    assert Register.objects.filter(projected=False).count() == 1
+    found = the_conflict()
+    resolving.take(SECTION, TOKEN, "title", good.dot.hex(), found.seen)
+    assert Section.objects.get().title == "Old news"
+    assert conflicts.count() == Register.objects.filter(projected=False).count() == 0
+
+
 def page_with_unseen_block(one, two):
     """Let one edge delete a page to which another adds a block; return page, deletion, block."""
     page = one.make(
