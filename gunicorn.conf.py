@@ -17,6 +17,8 @@ threads = 8
 keepalive = 15
 # Connections of one process, idle ones included: they cost a little memory, no thread. Above it nobody is accepted until one ends.
 worker_connections = 1_000
+# Characters of a request line: as many as gunicorn allows, and as nginx lets through; a search and its filters fit.
+limit_request_line = 8190
 # Load the application once and fork: workers share its memory, and a wrong setting stops the start before a port is open.
 # The price: a new release needs a restart, a reload (HUP) is not enough.
 preload_app = True

@@ -12,6 +12,7 @@ import mmap
 import time
 from typing import Any
 
+from gunicorn import util
 from gunicorn.http import wsgi
 from gunicorn.workers.gthread import ThreadWorker
 
@@ -54,10 +55,12 @@ class EvenWorker(ThreadWorker):
         super().__init__(*args, **kwargs)
 
     def init_process(self) -> None:
-        """Let answers be sent by our own kind of response. What it needs of the program is loaded by now."""
+        """Let answers be sent by our own kind of response, and errors as problems. What they need of the program is loaded by now."""
         from edgecms.response import Response
+        from edgecms.unread import write_error
 
         wsgi.Response = Response
+        util.write_error = write_error  # with the status that the worker's handle_error chose
         super().init_process()
 
     @property

@@ -22,7 +22,7 @@ class CarriesVersions:
     """Mixin of a ModelAdmin whose ``form`` is a VersionedForm."""
 
     def versions_of(self: Any, token: str, all_shown: bool = False) -> Versions:
-        """Return the versions of all that the form of the row ``token`` shows; ``all_shown``: that the question before deleting it names."""
+        """Return the versions of all that the form of the row ``token`` shows; ``all_shown``: what the question to delete it names."""
         return Versions.read([row_key(self.model, token)], all_shown)
 
     def get_object(self: Any, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
