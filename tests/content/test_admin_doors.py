@@ -5,11 +5,14 @@ import re
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Group
+from django.contrib.staticfiles import finders
+from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from content.models import Redirect, Submission
 from tests.content import cast
-from tests.content.editing import person
+from edgecms.problems import server_problem
+from tests.content.editing import address, person
 
 pytestmark = pytest.mark.django_db
 LINK = re.compile(r'href="(/admin/[^"#?]*)"')
@@ -43,3 +46,30 @@ def test_the_administrator_is_shown_every_model():
     for model in admin.site._registry:
         assert reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist") in html
     assert Group in admin.site._registry
+
+
+def assert_is_for_people(response, status, text):
+    """See that ``response`` is a page of this site, with a style that the policy lets through, and a way on."""
+    html = response.content.decode()
+    assert response.status_code == status and text in html
+    assert "<style" not in html and " style=" not in html
+    [style] = re.findall(r'<link rel="stylesheet" href="/static/([^"]+)">', html)
+    assert finders.find(style)
+    assert re.search(r'<a href="/(admin/)?">', html) and 'name="viewport"' in html
+
+
+def test_whoever_may_not_do_something_is_told_who_can_permit_it():
+    """A page that says so in the style of this site, with the way back, and with the reason where there is one."""
+    client = person("author")
+    where = reverse("admin:content_editor_changelist")
+    assert_is_for_people(client.get(where), 403, "Your account may not do this")
+    assert "administrator" in client.get(where).content.decode()
+    refused = client.post(address(cast.published()), {"_publish": "1"})
+    assert_is_for_people(refused, 403, "Only editors publish. Save a draft and ask one of them.")
+
+
+def test_what_cannot_be_read_and_what_fails_is_answered_by_a_page(django_assert_num_queries):
+    """A wrong Host, and a mistake of the program; the latter needs neither database nor session."""
+    assert_is_for_people(Client().get("/admin/", headers={"Host": "elsewhere.example"}), 400, "cannot be read")
+    with django_assert_num_queries(0):
+        assert_is_for_people(server_problem(RequestFactory().get("/admin/")), 500, "Something went wrong")
