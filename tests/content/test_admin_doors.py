@@ -10,8 +10,8 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from content.models import Redirect, Submission
-from tests.content import cast
 from edgecms.problems import server_problem
+from tests.content import cast
 from tests.content.editing import address, person
 
 pytestmark = pytest.mark.django_db
