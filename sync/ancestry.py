@@ -25,13 +25,19 @@ def is_forked(chain: int) -> bool:
     return Tip.objects.filter(chain=chain).count() > 1
 
 
-def last_before(end: bytes, bound: Timestamp | None) -> bytes | None:
-    """Return the last changeset on the path to ``end`` whose clock is no later than ``bound`` (None: any); None if none is."""
-    if bound is None:
-        return end
+def last_before(end: bytes, bound: Timestamp) -> bytes | None:
+    """Return the last changeset on the path to ``end`` whose clock is no later than ``bound``; None if none is."""
+    return _last(end, Q(ms__lt=bound.ms) | Q(ms=bound.ms, counter__lte=bound.counter))
+
+
+def last_up_to(end: bytes, seq: int) -> bytes | None:
+    """Return the last changeset on the path to ``end`` whose number is no greater than ``seq``; None if none is."""
+    return _last(end, Q(seq__lte=seq))
+
+
+def _last(end: bytes, is_early: Q) -> bytes | None:
     place = log.known([end])[end]
-    early = Entry.objects.filter(chain=place.chain, seq__lte=place.seq).order_by("-seq").values_list("dot", flat=True)
-    early = early.filter(Q(ms__lt=bound.ms) | Q(ms=bound.ms, counter__lte=bound.counter))
+    early = Entry.objects.filter(is_early, chain=place.chain, seq__lte=place.seq).order_by("-seq").values_list("dot", flat=True)
     if not is_forked(place.chain):
         last = early.first()
         return bytes(last) if last else None

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import transaction
 
-from sync import admission, conf, keys, local, log, trusting
+from sync import admission, closing, conf, keys, local, log, trusting
 from sync.core.errors import NeedsOperatorError, NotAllowedError
 from sync.core.policy import TRUST, Role
 from sync.core.trust import Closed, Open, TrustEntry
@@ -43,10 +43,7 @@ def _enter(name: str, wanted: Open) -> str:
     news = trusting.publish_self()
     if entry is not None and entry.open == wanted and not news:
         return "unchanged"
-    closed = _closed_for(name, entry, wanted) if entry else {}
-    trusting.enter(name, TrustEntry(closed, wanted))
-    admission.readmit(trusting.refresh())
-    _check_effect(name, wanted)
+    _say(name, TrustEntry(_closed_for(name, entry, wanted) if entry else {}, wanted))
     return "entered"
 
 
@@ -59,19 +56,23 @@ def _closed_for(name: str, entry: TrustEntry, wanted: Open) -> dict[str, Closed]
     former = entry.open
     if former is None or (former.role, former.farm, former.key) == (wanted.role, wanted.farm, wanted.key):
         return entry.closed
-    closed = trusting.closed_at(name, entry)
+    closed = closing.closed_at(name, entry)
     if former.key != wanted.key or former.role == Role.MASTER:
         return closed
     return {
-        incarnation: found if incarnation in entry.closed else Closed(former.role, former.farm, former.key, None)
-        for incarnation, found in closed.items()
+        incarnation: entry.closed.get(incarnation, Closed(former.role, former.farm, former.key, None)) for incarnation in closed
     }
 
 
-def _check_effect(name: str, wanted: Open | None) -> None:
-    """Raise NotAllowedError, which takes everything back, where the list does not say what this master has just written."""
+def _say(name: str, wanted: TrustEntry) -> None:
+    """Write ``wanted`` to the list, and let everything follow from it.
+
+    Raises NotAllowedError, which takes everything back, where the list does not say then what this master has written.
+    """
+    trusting.enter(name, wanted)
+    admission.readmit(trusting.refresh())
     entry = trusting.current().entries.get(name)
-    if (entry.open if entry else None) == wanted:
+    if entry == wanted:
         return
     root = trusting.root()[0]
     if not Trusted.objects.filter(name=conf.name()).exists():
@@ -123,7 +124,10 @@ def check_root(name: str) -> Local:
 
 
 def revoke(name: str, start: int | None = None) -> dict[str, Any]:
-    """Take ``name`` off the list; what it made from sequence ``start`` on no longer counts."""
+    """Take ``name`` off the list; what it made from sequence ``start`` on no longer counts.
+
+    Of one that is off the list already ``start`` moves the cut, either way.
+    """
     with transaction.atomic():
         local.take_turn()
         entry = trusting.current().entries.get(name)
@@ -131,9 +135,6 @@ def revoke(name: str, start: int | None = None) -> dict[str, Any]:
             raise NotAllowedError(f"{conf.name()} has the role {conf.role()}; only a master writes the trusted list")
         if name == conf.name() or entry is None:
             raise NeedsOperatorError(f"{name} is not on the trusted list, or is this replica itself")
-        until = None if start is None else start - 1
-        trusting.enter(name, TrustEntry(trusting.closed_at(name, entry, until), None))
-        admission.readmit(trusting.refresh())
-        _check_effect(name, None)
+        _say(name, TrustEntry(closing.closed_at(name, entry, None if start is None else start - 1), None))
     chains = Chain.objects.filter(name=name)
     return {"name": name, "quarantined": log.waiting().filter(chain__in=chains, state=Entry.State.QUARANTINED).count()}

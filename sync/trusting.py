@@ -7,15 +7,13 @@ from typing import Any
 
 import msgspec
 
-from sync import ancestry, conf, incarnation, keys, local, log
+from sync import conf, incarnation, keys, local, log
 from sync.commit import Draft, make
 from sync.core.changeset import Changeset, Op
-from sync.core.clock import ZERO, Timestamp
 from sync.core.errors import NeedsOperatorError
-from sync.core.policy import ALL, TRUST, Party, Role
+from sync.core.policy import TRUST, Party, Role
 from sync.core.token import REPLICA
 from sync.core.trust import (
-    Closed,
     IsBelow,
     Open,
     Position,
@@ -27,7 +25,7 @@ from sync.core.trust import (
     parse_entry,
 )
 from sync.db import sql
-from sync.models import Chain, Entry, Tip, Trusted
+from sync.models import Chain, Entry, Trusted
 from sync.standing import until_the_list_changes
 
 MODEL = "sync.trust"  # stands in ops where a model would; the token is a replica's name
@@ -164,11 +162,16 @@ def _leave_closed_incarnation(entry: Mapping[str, Any] | None) -> None:
         incarnation.renew("the trusted list has closed it", row)
 
 
+def writes_about(subject: str) -> list[TrustWrite]:
+    """Return the writes about ``subject`` that can count."""
+    return [write for write in _writes() if write.subject == subject]
+
+
 def enter(subject: str, entry: TrustEntry) -> None:
     """Write ``entry`` to the list, over all that is known of ``subject``. Called on a master, within a transaction."""
     if conf.role() != Role.MASTER:
         raise NeedsOperatorError(f"only a master writes the trusted list; {conf.name()} has the role {conf.role()}")
-    heads = {bytes.fromhex(write.at.dot) for write in _writes() if write.subject == subject}
+    heads = {bytes.fromhex(write.at.dot) for write in writes_about(subject)}
     draft = Draft()
     draft.ops.append(Op(MODEL, subject, [draft.write(FIELD, None, entry_value(entry), heads)]))
     make(TRUST, draft, incarnation.ensure())
@@ -184,36 +187,6 @@ def publish_self() -> bool:
         return False
     enter(conf.name(), TrustEntry(entry.closed if entry else {}, mine.open))
     return True
-
-
-def closed_at(name: str, entry: TrustEntry, until: int | None = None) -> dict[str, Closed]:
-    """Return ``entry`` with every incarnation of ``name`` closed at what is known here.
-
-    ``until``: the last sequence number that counts in the chain of content; other chains are cut by its clock. The tips of
-    today where it is None.
-    """
-    closed = dict(entry.closed)
-    if entry.open is None:
-        return closed
-    tips: dict[str, list[str]] = {}
-    for chain in Chain.objects.filter(name=name):
-        kept = tips.setdefault(chain.incarnation, [])
-        bound = None if until is None else _stamp_at(chain, until)
-        for end in Tip.objects.filter(chain=chain).values_list("dot", flat=True):
-            last = ancestry.last_before(bytes(end), bound)
-            if last is not None:
-                kept.append(last.hex())
-    for former, dots in tips.items():
-        if former not in closed:
-            closed[former] = Closed(entry.open.role, entry.open.farm, entry.open.key, sorted(dots))
-    return closed
-
-
-def _stamp_at(chain: Chain, seq: int) -> Timestamp:
-    """Return the clock of the last content changeset up to ``seq`` in the incarnation of ``chain``."""
-    content = Entry.objects.filter(chain__name=chain.name, chain__incarnation=chain.incarnation, chain__scope=ALL)
-    last = content.filter(seq__lte=seq).order_by("-ms", "-counter").values_list("ms", "counter").first()
-    return Timestamp(*last) if last else ZERO
 
 
 def me() -> Party:

@@ -141,6 +141,22 @@ def evaluate(root: str, pinned: TrustEntry, writes: Iterable[TrustWrite], is_bel
     return trusted
 
 
+def cut_by_revoking(trusted: TrustList, writes: Iterable[TrustWrite], is_below: IsBelow) -> set[str]:
+    """Return the incarnations whose first closing tips were set by a revocation, not by a change of key or role.
+
+    ``writes``: those about one name. What junior masters wrote about a senior one counts as nothing.
+    """
+    ranks = {name: rank for rank, name in enumerate(trusted.entries)}
+    by_revoking: dict[str, bool] = {}
+    for write in sorted(writes, key=lambda write: write.order):
+        if not _counts(trusted, write, is_below) or ranks[write.writer] > ranks.get(write.subject, len(ranks)):
+            continue
+        for incarnation, closed in write.entry.closed.items():
+            if closed.tips is not None:
+                by_revoking.setdefault(incarnation, write.entry.open is None)
+    return {incarnation for incarnation, is_so in by_revoking.items() if is_so}
+
+
 def _counts(trusted: TrustList, write: TrustWrite, is_below: IsBelow) -> bool:
     party = trusted.party_at(write.writer, write.at, is_below)
     return party is not None and party.role is Role.MASTER

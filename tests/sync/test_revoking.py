@@ -1,0 +1,106 @@
+"""Revoking more than once: the cut moves either way, by what a master says last, and lets nothing in that had been outside."""
+
+import pytest
+
+from sync import status, trust_admin, trusting
+from sync.core.errors import NeedsOperatorError
+from sync.core.policy import Role
+from sync.models import Entry
+from tests.sync.origins import Origin, arrive, assert_rows_follow_from_log, title
+from tests.sync.test_receive import TOKENS, shown
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+NUMBERS = range(1, 6)
+
+
+@pytest.fixture
+def edge():
+    """An edge that has written one title five times, each over the one before."""
+    origin = Origin("EDGE09-LON").trust_here()
+    for number in NUMBERS:
+        refs = [origin.made[-1].dot] if origin.made else []
+        origin.make(title(TOKENS[0], str(number), over=(0,) if refs else ()), refs=refs, ms=1000 * number)
+    arrive(*origin.made)
+    return origin
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "last"),
+    [(None, 2, "1"), (3, 2, "1"), (3, 4, "3"), (1, 3, "2"), (2, 99, "5"), (3, 1, None), (3, None, "2")],
+)
+@pytest.mark.parametrize("is_trusted_between", [False, True])
+def test_a_second_revocation_moves_the_cut(edge, first, second, last, is_trusted_between):
+    """To an earlier number and to a later one, also of a name that was trusted meanwhile; without a number the cut stays."""
+    trust_admin.revoke(edge.name, first)
+    if is_trusted_between:
+        edge.trust_here()
+    counted = trust_admin.revoke(edge.name, second)["quarantined"]
+    assert shown() == last
+    assert counted == len(NUMBERS) - int(last or 0)
+    assert_rows_follow_from_log()
+
+
+def test_a_branch_below_the_cut_stays_outside_wherever_the_cut_moves(edge):
+    """Whoever has the key forks below the cut, with a late clock: no number of a later revocation lets that in, nor is misled by it."""
+    trust_admin.revoke(edge.name)
+    thief = Origin(edge.name, key=edge.key, made=edge.made[:1])
+    forged = [thief.make(title(TOKENS[1], "Forged"), ms=9000), thief.make(title(TOKENS[1], "Again"), ms=9001)]
+    assert arrive(*forged).quarantined == 2
+    for start in (4, 3, 5, 99):
+        trust_admin.revoke(edge.name, start)
+        assert (shown(), shown(TOKENS[1])) == (str(min(start - 1, 5)), None)
+    assert_rows_follow_from_log()
+
+
+def test_a_fork_with_a_late_clock_does_not_put_off_the_cut(edge):
+    """The chain of content is cut by its numbers: a branch that is known before, and dated late, raises nothing."""
+    thief = Origin(edge.name, key=edge.key, made=edge.made[:1])
+    arrive(thief.make(title(TOKENS[1], "Forged"), ms=9000))
+    trust_admin.revoke(edge.name, 3)
+    assert shown() == "2"
+
+
+def test_what_a_change_of_key_has_closed_is_not_moved_by_a_revocation(edge):
+    """Its numbers are those of another incarnation; what came to light after it never counts."""
+    arrive(edge.make(title(TOKENS[1], "Old"), ms=6000))
+    renewed = Origin(edge.name, incarnation="00000000000000bb").trust_here()
+    late = edge.make(title(TOKENS[2], "Late"), ms=7000)
+    assert arrive(late).quarantined == 1
+    arrive(renewed.make(title(TOKENS[3], "New"), ms=8000))
+    for start in (1, 99):
+        trust_admin.revoke(edge.name, start)
+        assert [shown(token) for token in TOKENS] == ["5", "Old", None, "New" if start > 1 else None]
+
+
+def test_a_revocation_closes_what_a_change_of_role_left_open(edge):
+    """What counted as far as it was still to come is cut like all else, and what its key signs later does not count."""
+    Origin(edge.name, Role.NODE, key=edge.key).trust_here()
+    assert arrive(edge.make(title(TOKENS[1], "Seen late"), ms=6000)).applied == 1
+    trust_admin.revoke(edge.name)
+    assert arrive(edge.make(title(TOKENS[2], "Thief"), ms=7000)).quarantined == 1
+    assert [shown(token) for token in TOKENS[:3]] == ["5", "Seen late", None]
+    trust_admin.revoke(edge.name, 3)
+    assert [shown(token) for token in TOKENS[:3]] == ["2", None, None]
+
+
+def test_a_cut_that_cannot_be_moved_from_here_is_refused(edge):
+    """The list closes it at a changeset that has not come, or knew none when it was revoked: the text says what to do."""
+    unseen = edge.make(title(TOKENS[1], "Elsewhere"), ms=6000)
+    closed = {edge.incarnation: {"role": "edge", "farm": "thames", "key": edge.public, "tips": [unseen.dot.hex()]}}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            trust_admin.closing, "closed_at", lambda *_: trusting.parse_entry({"closed": closed, "open": None}).closed
+        )
+        trust_admin.revoke(edge.name)
+    before = Entry.objects.count()
+    with pytest.raises(NeedsOperatorError, match="run sync_pull"):
+        trust_admin.revoke(edge.name, 3)
+    edge.trust_here()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trust_admin.closing, "closed_at", lambda *_: {})
+        trust_admin.revoke(edge.name)
+    with pytest.raises(NeedsOperatorError, match="sync_trust"):
+        trust_admin.revoke(edge.name, 3)
+    assert Entry.objects.count() == before + 2
+    assert status.status()["quarantined"] == 5
