@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sync import conf, trusting
-from sync.core.errors import NotAllowedError, UnknownPeerError
+from sync.core.errors import NeedsOperatorError, NotAllowedError, UnknownPeerError
 from sync.core.policy import Party, Verb, may
 from sync.standing import until_the_list_changes
 
@@ -27,7 +27,7 @@ def allowed(verb: Verb) -> list[Listed]:
 
 
 def named(name: str, verb: Verb) -> Listed:
-    """Return the peer ``name``. Raises UnknownPeerError or NotAllowedError, before anything is sent."""
+    """Return the peer ``name``. Raises UnknownPeerError, NotAllowedError or NeedsOperatorError, before anything is sent."""
     found, me = others().get(name), trusting.me()
     if name == conf.name():
         raise NotAllowedError(f"{name} is this replica itself")
@@ -36,6 +36,8 @@ def named(name: str, verb: Verb) -> Listed:
     if not may(me, verb, found.party):
         preposition = "from" if verb is Verb.PULL else "to"
         raise NotAllowedError(f"{conf.name()} ({me.role}) may not {verb} {preposition} {name} ({found.party.role})")
+    if not found.url:
+        raise NeedsOperatorError(f"{name} has no address on the trusted list; a master gives it one with sync_trust --url")
     return found
 
 

@@ -131,5 +131,6 @@ def test_who_has_not_all_yet_is_told_from_who_is_wrong(site):
 def test_an_unknown_or_forbidden_peer_is_refused_before_anything_is_sent(site):
     """With the code that says why."""
     _, edge, _ = site
-    assert edge.manage("sync_verify", "EDGE09-LON", parse=True).answer["error"]["code"] == "replica_unknown"
+    answer = edge.manage("sync_verify", "EDGE09-LON", parse=True).answer
+    assert (answer["ok"], answer["differences"], answer["error"]["code"]) == (False, [], "replica_unknown")
     assert edge.manage("sync_verify", "nobody").code == 2

@@ -41,9 +41,9 @@ class Origin:
         """The public key, as the trusted list has it."""
         return signing.key_text(self.key.public_key())
 
-    def trust_here(self) -> Origin:
+    def trust_here(self, url: str | None = None) -> Origin:
         """Put this origin on the trusted list of the replica under test, a master."""
-        trust_admin.trust(self.name, self.role, self.farm, f"http://{self.name.lower()}", self.public)
+        trust_admin.trust(self.name, self.role, self.farm, f"http://{self.name.lower()}" if url is None else url, self.public)
         return self
 
     def make(

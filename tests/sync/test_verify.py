@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from content.models import Block, Page, Section, Submission
 from content.publishing import publish
-from sync import derived, ranges, registers
+from sync import derived, ranges, registers, trust_admin
 from sync.compare import compare
 from sync.core.errors import MalformedError, NeedsOperatorError
 from sync.core.policy import Party, Role
@@ -157,6 +158,36 @@ def test_verifying_changes_nothing_and_repair_puts_everything_right(tide, capsys
         list(Register.objects.order_by("key").values_list()),
         sorted(Claim.objects.values_list("value", "token")),
     ) == before
+
+
+@pytest.mark.parametrize(
+    ("peer", "code"),
+    [
+        ("EDGE01-LON", "peer_unavailable"),
+        ("EDGE02-LON", "replica_unknown"),
+        ("EDGE03-LON", "replica_unknown"),
+        ("EDGE04-LON", "needs_operator"),
+    ],
+    ids=["dead", "revoked", "unknown", "without an address"],
+)
+def test_own_log_is_verified_also_where_the_peer_does_not_answer(tide, capsys, peer, code):
+    """One object: not ok, what differs from the log here, and why there is no word of the peer; a line for each."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        Origin("EDGE01-LON").trust_here(f"http://127.0.0.1:{closed.getsockname()[1]}")
+    Origin("EDGE02-LON").trust_here()
+    trust_admin.revoke("EDGE02-LON")
+    Origin("EDGE04-LON").trust_here("")
+    for differences in (0, 1):
+        if differences:
+            tamper("UPDATE content_page SET title = 'High tide' WHERE token = %s", tide.token)
+        with pytest.raises(SystemExit, match="1"):
+            call_command("sync_verify", peer, "--json")
+        said = capsys.readouterr()
+        report = json.loads(said.out)
+        assert (report["ok"], len(report["differences"]), report["error"]["code"]) == (False, differences, code)
+        *_, last = lines = said.err.splitlines()
+        assert len(lines) == differences + 1 and last == f"{code}: {report['error']['detail']}"
 
 
 def test_a_row_brought_back_by_hand_under_a_deleted_page_is_put_right():

@@ -34,9 +34,15 @@ class Command(ReportingCommand):
             yield f"  {row['model']} {row['token']} {row['result']}{': ' + row['reason'] if row['reason'] else ''}"
 
     def failures(self, report: dict[str, Any]) -> Iterable[str]:
-        """One line for each changeset that could not be applied again. What does not count by the list is no failure."""
-        return [
-            f"{item['origin']} {item['scope']} {item['seq']}: {item['reason']}"
-            for item in report["changesets"]
-            if item["reason"].startswith(isolation.FAILED)
-        ]
+        """One line for each changeset that could not be applied again, and each row that could not be shown.
+
+        What does not count by the list, or is held for its clock, is no failure: it is where it belongs.
+        """
+        for item in report["changesets"]:
+            if item["reason"].startswith(isolation.FAILED):
+                yield f"{item['origin']} {item['scope']} {item['seq']}: {item['reason']}"
+        unshown = [row for row in report["rows"] if row["result"] == "deferred"]
+        for row in unshown:
+            yield f"{row['model']} {row['token']}: {row['reason']}"
+        if report["deferred"] > len(unshown):
+            yield f"{report['deferred'] - len(unshown)} more rows stay deferred"
