@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
 
+from sync.core import address
+
 T = TypeVar("T")
 
 NODE = re.compile(r"[A-Z][A-Z0-9]{0,15}")
 LOC = re.compile(r"[A-Z0-9]{2,8}")
-FARM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}|")
+SECONDS = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
 HOST = re.compile(r"\*|\.?[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]")
 ROLES = ("master", "node", "edge")
 FLAGS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False, "": False}
@@ -125,12 +127,10 @@ def _split(raw: str, *schemes: str) -> SplitResult:
     return parts
 
 
-def _origin(raw: str) -> str:
-    """Return scheme, host and port. Nothing may follow them: addresses of a replica start at the root."""
-    parts = _split(raw, "http", "https")
-    _require(parts.hostname and parts.path in ("", "/"), raw)
-    _require(not (parts.query or parts.fragment or parts.username is not None), raw)
-    return f"{parts.scheme}://{parts.netloc}"
+def _trusted(raw: str) -> str:
+    """Return an address of which the first part of the host may be a star, for all below it."""
+    one = address.origin(raw.replace("://*.", "://any.", 1))
+    return one.replace("://any.", "://*.", 1) if "://*." in raw else one
 
 
 def _database(raw: str) -> str:
@@ -160,6 +160,7 @@ def _require_known_options(raw: str) -> None:
 
 
 def _seconds(raw: str) -> float:
+    _require(SECONDS.fullmatch(raw), raw)  # float() takes 1_0, and the digits of every script
     value = float(raw)
     _require(math.isfinite(value) and 0 < value < 10**9, raw)
     return value
@@ -178,7 +179,9 @@ def read(environ: Mapping[str, str]) -> Environment:
     """Read every setting of this project from ``environ``; mistakes are kept in the result, never raised."""
     reader = _Reader(environ)
     take = reader.take
-    url = take("EDGECMS_URL", "http://localhost:8000", _origin, "an address without a path, such as https://edge01.example.org")
+    url = take(
+        "EDGECMS_URL", "http://localhost:8000", address.origin, "an address without a path, such as https://edge01.example.org"
+    )
     host = urlsplit(url).hostname or "localhost"
     host = f"[{host}]" if ":" in host else host
     local = ["localhost", "127.0.0.1", "[::1]"]
@@ -186,7 +189,7 @@ def read(environ: Mapping[str, str]) -> Environment:
         node=take("EDGECMS_NODE", "MASTER01", _matching(NODE), "1 to 16 of A-Z and 0-9, a letter first"),
         loc=take("EDGECMS_LOC", "LOC", _matching(LOC), "2 to 8 of A-Z and 0-9"),
         role=take("EDGECMS_ROLE", "master", _one_of(*ROLES), "master, node or edge"),
-        farm=take("EDGECMS_FARM", "", _matching(FARM), "up to 32 of letters, digits, '.', '_' and '-', or leave it empty"),
+        farm=take("EDGECMS_FARM", "", address.farm, f"{address.FARM_ACCEPTED}, or leave it empty"),
         data=take("EDGECMS_DATA", Path("data").resolve(), _folder, "a folder that this account may make or write"),
         url=url,
         database_url=take("DATABASE_URL", "", _database, "postgres://user:password@host:port/name, or empty for SQLite"),
@@ -202,7 +205,7 @@ def read(environ: Mapping[str, str]) -> Environment:
             "host names without scheme, port or path, separated by commas",
         ),
         csrf_trusted_origins=take(
-            "CSRF_TRUSTED_ORIGINS", [url], _list_of(_origin), "addresses such as https://example.org, separated by commas"
+            "CSRF_TRUSTED_ORIGINS", [url], _list_of(_trusted), "addresses such as https://example.org, separated by commas"
         ),
         mistakes=tuple(reader.mistakes),
     )

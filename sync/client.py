@@ -77,10 +77,15 @@ class Peer:
     def _send_once(self, method: str, path: str, body: bytes, content_type: str) -> httpx2.Response:
         url = f"{self.url}/sync/v1/{path}"
         message = http_signatures.Message(method, url, {"content-type": content_type})
-        now = int(time.time()) + self.offset
-        http_signatures.sign(message, body, key=keys.private(), replica=conf.name(), audience=self.name, now=now)
+        now, key = int(time.time()) + self.offset, keys.private()
         timeout = httpx2.Timeout(self.patience, connect=CONNECT)
-        request = self.http.build_request(method, url, headers=message.headers, content=body, timeout=timeout)
+        try:
+            http_signatures.sign(message, body, key=key, replica=conf.name(), audience=self.name, now=now)
+            request = self.http.build_request(method, url, headers=message.headers, content=body, timeout=timeout)
+        except (http_signatures.WrongAddressError, httpx2.InvalidURL) as error:  # a master has entered it so
+            raise PeerUnavailableError(
+                f"{self.url!r} is no address of {self.name}; correct it with sync_trust: {error}"
+            ) from None
         response = self._reading(lambda: self.http.send(request, stream=True))
         request.extensions["timeout"]["read"] = WORK  # it has said who it is; httpcore looks when the body is begun
         return response

@@ -20,6 +20,7 @@ from sync.core import signing
 
 TAG = "edgecms-sync-1"
 ANY_TIME = timedelta(days=36500)  # the caller compares times itself, with an answer of its own
+MAX_NONCE = 64  # characters
 COVERED = ("@method", "@path", "@query", "content-digest", "content-type", "sync-replica", "sync-audience")
 
 
@@ -29,6 +30,10 @@ class UnsignedError(ValueError):
 
 class WrongSignatureError(ValueError):
     """The signature does not belong to the request, or the digest not to its body."""
+
+
+class WrongAddressError(ValueError):
+    """What is to be signed is for no address."""
 
 
 @dataclass(slots=True)
@@ -54,21 +59,27 @@ class _Keys(HTTPSignatureKeyResolver):
 
 
 def sign(message: Message, body: bytes, *, key: Ed25519PrivateKey, replica: str, audience: str, now: int) -> None:
-    """Add to the headers of ``message`` all that a peer asks for. ``now``: seconds since 1970, as the peer's clock has it."""
+    """Add to the headers of ``message`` all that a peer asks for. ``now``: seconds since 1970, as the peer's clock has it.
+
+    Raises WrongAddressError.
+    """
     message.headers["sync-replica"] = replica
     message.headers["sync-audience"] = audience
     message.headers.setdefault("content-type", "application/octet-stream")
     signer = HTTPMessageSigner(signature_algorithm=algorithms.ED25519, key_resolver=_Keys(private=key))
-    signer.sign(
-        message,
-        key_id=signing.key_text(key.public_key()),
-        created=datetime.fromtimestamp(now, UTC),
-        nonce=secrets.token_urlsafe(18),
-        label="sync",
-        tag=TAG,
-        covered_component_ids=COVERED,
-        body=body,
-    )
+    try:
+        signer.sign(
+            message,
+            key_id=signing.key_text(key.public_key()),
+            created=datetime.fromtimestamp(now, UTC),
+            nonce=secrets.token_urlsafe(18),
+            label="sync",
+            tag=TAG,
+            covered_component_ids=COVERED,
+            body=body,
+        )
+    except HTTPMessageSignaturesException as error:
+        raise WrongAddressError(str(error)) from None
 
 
 def key_id(headers: Mapping[str, str]) -> str:
@@ -91,6 +102,6 @@ def verify(message: Message, body: bytes, public: str) -> tuple[int, str]:
         results = verifier.verify(message, max_age=None, expect_tag=TAG, require_components=COVERED, body=body)
     except (HTTPMessageSignaturesException, ValueError) as error:
         raise WrongSignatureError(str(error)) from None
-    if len(results) != 1 or not results[0].nonce:
-        raise WrongSignatureError("exactly one signature with a nonce is taken")
+    if len(results) != 1 or not 0 < len(results[0].nonce or "") <= MAX_NONCE:
+        raise WrongSignatureError(f"exactly one signature with a nonce of 1 to {MAX_NONCE} characters is taken")
     return int(results[0].parameters["created"]), results[0].nonce

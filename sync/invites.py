@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from sync import conf, local, trust_admin, trusting
 from sync.client import Peer
+from sync.core import address
 from sync.core.errors import InviteError, NameTakenError, NeedsOperatorError, NotAllowedError
 from sync.core.policy import Role
 from sync.core.trust import Open
@@ -47,9 +48,11 @@ class Code:
         """Return what a code says. Raises InviteError."""
         try:
             found = orjson.loads(base64.urlsafe_b64decode(text.strip() + "=" * (-len(text.strip()) % 4)))
-            return cls(*(str(item) for item in found))
+            code = cls(*(str(item) for item in found))
+            address.origin(code.url), address.origin(code.root_url), address.farm(code.farm)
         except (binascii.Error, ValueError, TypeError):
             raise InviteError("this is no invitation; copy the whole code that sync_invite has printed") from None
+        return code
 
 
 def _hash(secret: str) -> str:

@@ -25,6 +25,8 @@ WRONG = [
     ("EDGECMS_URL", "edge01.example.org", "an address without a path"),
     ("EDGECMS_URL", "https://example.org/site", "an address without a path"),
     ("EDGECMS_URL", "http://localhost:80o0", "an address without a path"),
+    ("EDGECMS_URL", "http://a b", "an address without a path"),
+    ("EDGECMS_SYNC_INTERVAL", "1_0", "seconds, more than 0"),
     ("DATABASE_URL", "mysql://localhost/site", "postgres://user:password@host:port/name"),
     ("DATABASE_URL", "postgres://localhost", "postgres://user:password@host:port/name"),
     ("REDIS_URL", "localhost:6379", "redis://host:port/number"),

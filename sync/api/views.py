@@ -35,7 +35,7 @@ from sync import (
 )
 from sync.api.authentication import NewcomerAuthentication, PeerAuthentication, PeerUser
 from sync.api.problems import SyncProblem, as_response
-from sync.core import wire
+from sync.core import address, wire
 from sync.core.errors import IncompleteStreamError, InviteError, MalformedError, NameTakenError, RejectedError, TooLargeError
 from sync.core.policy import Role, Verb, may
 from sync.core.trust import Open
@@ -92,7 +92,7 @@ class PeerView(APIView):
     def json(request: Request) -> dict[str, Any]:
         """Return the body as a JSON object."""
         try:
-            value = orjson.loads(request._request.peer_body or b"{}")  # type: ignore[attr-defined]
+            value = orjson.loads(request._request.peer_body)  # type: ignore[attr-defined]
         except orjson.JSONDecodeError as error:
             raise SyncProblem(400, "malformed", f"the body is no JSON: {error}") from None
         if not isinstance(value, dict):
@@ -348,7 +348,9 @@ class JoinView(PeerView):
         """Enter the newcomer on the trusted list."""
         body, peer = self.json(request), self.peer(request)
         try:
-            wanted = Open(Role(str(body.get("role"))), str(body.get("farm", "")), str(body.get("url", "")), peer.key)
+            url = str(body.get("url", ""))
+            farm = address.farm(str(body.get("farm", "")))
+            wanted = Open(Role(str(body.get("role"))), farm, url and address.origin(url), peer.key)
             invites.accept(str(body.get("secret", "")), peer.name, wanted)
         except ValueError as error:
             raise SyncProblem(400, "malformed", str(error)) from None

@@ -7,20 +7,17 @@ cannot revoke a senior one, every master can revoke an edge, and a back-dated wr
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import msgspec
 
+from sync.core.address import MAX_URL, farm
 from sync.core.changeset import INCARNATION, is_dot
 from sync.core.clock import Timestamp
 from sync.core.policy import Party, Role
 from sync.core.signing import parse_key
-
-FARM_NAME = re.compile(r"[A-Za-z0-9_.-]{0,32}")
-MAX_URL = 300  # characters
 
 
 class Open(msgspec.Struct, frozen=True):
@@ -176,8 +173,7 @@ def parse_entry(value: Any) -> TrustEntry:
     said_of: list[Open | Closed] = [*([entry.open] if entry.open else []), *entry.closed.values()]
     for said in said_of:
         parse_key(said.key)
-        if not FARM_NAME.fullmatch(said.farm):
-            raise ValueError(f"{said.farm!r} is no name of a farm")
+        farm(said.farm)
     if entry.open is not None and (len(entry.open.url) > MAX_URL or not entry.open.url.isprintable()):
         raise ValueError("a url is no address")
     for incarnation, closed in entry.closed.items():

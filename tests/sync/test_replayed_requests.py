@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from django.db import OperationalError, connection, transaction
 from django.test import Client
 from django.utils import timezone
 
-from sync import conf, http_signatures, incoming, missing
+from sync import conf, http_signatures, incoming, invites, missing, trusting
 from sync.api.authentication import Unwritten
 from sync.core import wire
 from sync.core.policy import Role
@@ -120,6 +122,45 @@ def test_a_captured_request_is_refused_the_second_time(peer, wanted, method, pat
     assert peer.send(request).status_code == status
     again = peer.send(request)
     assert (again.status_code, again.json()["code"]) == (401, "signature_replayed")
+
+
+@pytest.mark.parametrize(("length", "status"), [(1, 200), (64, 200), (65, 401)])
+def test_a_nonce_has_at_most_64_characters(peer, monkeypatch, length, status):
+    """As the protocol says: what is kept for a while is bounded."""
+    monkeypatch.setattr(http_signatures.secrets, "token_urlsafe", lambda size: "n" * length)
+    assert peer.send(peer.signed("GET", "hello")).status_code == status
+
+
+@pytest.mark.parametrize("path", ["pull", "verify", "values", "join"])
+@pytest.mark.parametrize("body", [b"", b"[]", b"null", b"{"])
+def test_a_body_that_is_no_object_is_malformed(peer, path, body):
+    """An empty one too: it says nothing of what the sender has."""
+    answer = peer.send(peer.signed("POST", path, body))
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"url": "\0"},
+        {"url": "javascript:x"},
+        {"url": "http://a b"},
+        {"url": None},
+        {"farm": "a b"},
+        {"farm": "\0"},
+        {"role": "king"},
+    ],
+    ids=str,
+)
+def test_a_newcomer_brings_what_sync_trust_would_take(wrong):
+    """An address that nobody could call, or a name that is none, is malformed and not entered, and the invitation is still good."""
+    code = invites.invite(Role.EDGE, "thames", timedelta(minutes=1))
+    newcomer = Peer(Origin("EDGE07-LON"))
+    right = {"secret": code.secret, "role": "edge", "farm": "thames", "url": "http://edge07.example.org"}
+    answer = newcomer.send(newcomer.signed("POST", "join", json.dumps({**right, **wrong}).encode()))
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
+    assert "EDGE07-LON" not in trusting.current().entries
+    assert newcomer.send(newcomer.signed("POST", "join", json.dumps(right).encode())).status_code == 200
 
 
 @EVERY

@@ -167,8 +167,9 @@ def test_verifying_changes_nothing_and_repair_puts_everything_right(tide, capsys
         ("EDGE02-LON", "replica_unknown"),
         ("EDGE03-LON", "replica_unknown"),
         ("EDGE04-LON", "needs_operator"),
+        ("EDGE05-LON", "peer_unavailable"),
     ],
-    ids=["dead", "revoked", "unknown", "without an address"],
+    ids=["dead", "revoked", "unknown", "without an address", "at none"],
 )
 def test_own_log_is_verified_also_where_the_peer_does_not_answer(tide, capsys, peer, code):
     """One object: not ok, what differs from the log here, and why there is no word of the peer; a line for each."""
@@ -178,6 +179,7 @@ def test_own_log_is_verified_also_where_the_peer_does_not_answer(tide, capsys, p
     Origin("EDGE02-LON").trust_here()
     trust_admin.revoke("EDGE02-LON")
     Origin("EDGE04-LON").trust_here("")
+    Origin("EDGE05-LON").trust_here("http://a b")
     for differences in (0, 1):
         if differences:
             tamper("UPDATE content_page SET title = 'High tide' WHERE token = %s", tide.token)

@@ -9,8 +9,11 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from sync import invites
+from sync.core import address
 from sync.core.policy import Role
 from sync.management.reporting import ReportingCommand
+
+YEAR = 365 * 24 * 60  # minutes
 
 
 class Command(ReportingCommand):
@@ -29,9 +32,13 @@ class Command(ReportingCommand):
 
     def run(self, **options: Any) -> dict[str, Any]:
         """Make the code."""
-        if options["minutes"] <= 0:
-            raise CommandError("--minutes must be more than 0", returncode=2)
-        code = invites.invite(Role(options["role"]), options["farm"], timedelta(minutes=options["minutes"]))
+        if not 0 < options["minutes"] <= YEAR:  # nan is neither
+            raise CommandError(f"--minutes must be more than 0, and at most {YEAR}, a year", returncode=2)
+        try:
+            farm = address.farm(options["farm"])
+        except ValueError as error:
+            raise CommandError(str(error), returncode=2) from None
+        code = invites.invite(Role(options["role"]), farm, timedelta(minutes=options["minutes"]))
         return {"code": code.encode(), "role": code.role, "farm": code.farm, "minutes": options["minutes"]}
 
     def lines(self, report: dict[str, Any]) -> Iterable[str]:

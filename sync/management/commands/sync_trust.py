@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.core.management.base import CommandError, CommandParser
 
 from sync import conf, trust_admin
+from sync.core import address
 from sync.core.policy import Role
 from sync.core.signing import parse_key
 from sync.core.token import REPLICA
 from sync.management.reporting import ReportingCommand
-
-FARM = re.compile(r"[A-Za-z0-9_.-]{0,32}")
 
 
 class Command(ReportingCommand):
@@ -40,19 +37,17 @@ class Command(ReportingCommand):
         """Check the words, then enter or pin."""
         if not REPLICA.fullmatch(options["name"]):
             raise CommandError(f"{options['name']!r} is no name of a replica; one looks like EDGE07-LON", returncode=2)
-        if not FARM.fullmatch(options["farm"]):
-            raise CommandError(f"{options['farm']!r} is no name of a farm; letters, digits, '.', '_' and '-' are", returncode=2)
-        if options["url"] and not _is_address(options["url"]):
-            raise CommandError(f"{options['url']!r} is no address; one looks like https://edge07.example.org", returncode=2)
         try:
+            farm = address.farm(options["farm"])
+            url = options["url"] and address.origin(options["url"])
             parse_key(options["key"])
         except ValueError as error:
             raise CommandError(str(error), returncode=2) from None
         return trust_admin.trust(
             options["name"],
             Role(options["role"]),
-            options["farm"],
-            options["url"].rstrip("/"),
+            farm,
+            url,
             options["key"],
             is_root=options["root"],
         )
@@ -69,11 +64,3 @@ class Command(ReportingCommand):
             yield "It has no address, so nobody will call it; give one with --url."
         if report["role"] == Role.MASTER and report["result"] == "entered" and report["root"] == conf.name():
             yield f"{conf.name()} is the root of its site. If {report['name']} is, say so with --root."
-
-
-def _is_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0 and not url.endswith(":")
-    except ValueError:
-        return False
