@@ -102,6 +102,7 @@ def verify(message: Message, body: bytes, public: str) -> tuple[int, str]:
         results = verifier.verify(message, max_age=None, expect_tag=TAG, require_components=COVERED, body=body)
     except (HTTPMessageSignaturesException, ValueError) as error:
         raise WrongSignatureError(str(error)) from None
-    if len(results) != 1 or not 0 < len(results[0].nonce or "") <= MAX_NONCE:
+    nonce = (results[0].nonce if len(results) == 1 else None) or ""
+    if not 0 < len(nonce) <= MAX_NONCE:
         raise WrongSignatureError(f"exactly one signature with a nonce of 1 to {MAX_NONCE} characters is taken")
-    return int(results[0].parameters["created"]), results[0].nonce
+    return int(results[0].parameters["created"]), nonce

@@ -12,11 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sync.core.errors import NeedsOperatorError
+
 UNFINISHED = "restore.unfinished"  # stands in the folder while what is in it does not belong together
 _kept: list[int] = []  # descriptors that are held to the end of this process
 
 
-class BusyError(RuntimeError):
+class BusyError(NeedsOperatorError):
     """Somebody holds the lease in a way that excludes ours."""
 
 

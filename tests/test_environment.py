@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sqlite3
 import subprocess
@@ -64,6 +65,16 @@ def test_all_wrong_values_are_named_at_once(tmp_path: Path) -> None:
     done = start([sys.executable, "manage.py", "check"], tmp_path, EDGECMS_ROLE="boss", EDGECMS_LOC="-")
     assert "EDGECMS_ROLE is 'boss'" in done.stderr
     assert "EDGECMS_LOC is '-'" in done.stderr
+
+
+@pytest.mark.parametrize("command", [["import_pages", "docs"], ["sync_status"], ["sync_worker"]], ids=lambda words: words[0])
+def test_a_command_before_migrate_says_in_a_line_and_in_an_object_what_to_run(tmp_path: Path, command: list[str]) -> None:
+    """Whoever reads ``--json`` reads why, whatever the command; people get one line and no traceback."""
+    done = start([sys.executable, "manage.py", *command, "--json"], tmp_path)
+    (line,) = done.stderr.splitlines()
+    error = json.loads(done.stdout)["error"]
+    assert done.returncode == 1
+    assert line == f"{error['code']}: {error['detail']}" and line.endswith("run: manage.py migrate")
 
 
 @pytest.mark.parametrize("preload", [True, False])

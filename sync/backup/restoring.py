@@ -40,8 +40,6 @@ def restore(source: Path, force: bool, progress: Progress) -> dict[str, Any]:
             forget_attempts()
             with tempfile.TemporaryDirectory(dir=conf.data(), prefix=PREFIX) as name:
                 report = _restore(source.absolute(), Path(name), force, progress)
-    except lease.BusyError as error:
-        raise NeedsOperatorError(str(error)) from None
     except OSError as error:
         raise NeedsOperatorError(
             f"{source} cannot be restored: {error.strerror or error}; this replica is as it was"

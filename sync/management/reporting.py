@@ -3,30 +3,49 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, OperationalError, ProgrammingError
 
 from sync import conf, lease, pending, storage, upgrades
-from sync.core.errors import SyncError
+from sync.core.errors import NeedsOperatorError, SyncError
 from sync.db import sql
 from sync.models import Invite, Local
 
 
 def require_migrated() -> None:
-    """Raise CommandError where the database does not answer, or is not, or only half, one of this release."""
+    """Raise SyncError where the database does not answer, or is not, or only half, one of this release."""
     try:
         for model in (Local, Invite):
             sql.exists(model._meta.db_table, "1 = 1")
     except (OperationalError, ProgrammingError) as error:
-        if known := storage.as_sync_error(error):
-            raise CommandError(f"{known.code}: {known}") from None
-        raise CommandError(f"the database is not ready ({error}); run: manage.py migrate") from None
+        known = storage.as_sync_error(error)
+        raise known or NeedsOperatorError(f"the database is not ready ({error}); run: manage.py migrate") from None
     if unfinished := upgrades.why_unfinished():
-        raise CommandError(unfinished)
+        raise NeedsOperatorError(unfinished)
+
+
+@contextmanager
+def told(command: BaseCommand, as_json: bool, advice: str = "") -> Iterator[None]:
+    """Leave with status 1 where what is done within fails as a whole: a line, with ``advice``, and one object where it is asked for.
+
+    What is no fault of the world, but one of the program, goes on its way.
+    """
+    try:
+        yield
+    except (SyncError, DatabaseError, OSError, sqlite3.Error) as problem:
+        error = storage.as_sync_error(problem)
+        if error is None:
+            raise
+        if as_json:
+            command.stdout.write(json.dumps({"error": {"code": error.code, "detail": f"{error}{advice}"}}, ensure_ascii=False))
+        command.stderr.write(f"{error.code}: {error}{advice}")
+        sys.exit(1)
 
 
 class ReportingCommand(BaseCommand):
@@ -41,27 +60,13 @@ class ReportingCommand(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run, report, and leave with the status that tells how it went."""
-        if self.replaces_everything:
-            return self._report(**options)
-        require_migrated()
-        try:
-            with lease.shared(conf.data()):
-                self._report(**options)
-        except lease.BusyError as error:
-            raise CommandError(str(error)) from None
-
-    def _report(self, **options: Any) -> None:
-        try:
+        with ExitStack() as stack:
+            stack.enter_context(told(self, options["json"]))
+            if not self.replaces_everything:
+                require_migrated()
+                stack.enter_context(lease.shared(conf.data()))
             with pending.written_by(self.__module__.rsplit(".", 1)[-1]):
                 report = self.run(**options)
-        except (SyncError, DatabaseError, OSError) as problem:
-            error = storage.as_sync_error(problem)
-            if error is None:
-                raise
-            if options["json"]:
-                self.stdout.write(json.dumps({"error": {"code": error.code, "detail": str(error)}}))
-            self.stderr.write(f"{error.code}: {error}")
-            sys.exit(1)
         if options["json"]:
             self.stdout.write(json.dumps(report, ensure_ascii=False, default=str))
         else:

@@ -12,15 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from content.importing.report import Report
 from content.importing.running import run
 from content.importing.sources import find_site
-from sync import storage
-from sync.core.errors import SyncError
+from sync.management.reporting import require_migrated, told
 from sync.pending import written_by
 
 logger = logging.getLogger(__name__)
@@ -56,13 +54,11 @@ class Command(BaseCommand):
         if len(options["section"]) > 200:
             raise CommandError("--section is longer than 200 characters", returncode=2)
         site = find_site(options["path"], tuple(folder.resolve() for folder in options["assets"]))
-        try:
-            with _progress() as progress, written_by("import_pages"):
-                report = run(site, options["section"].strip(), progress)
-        except (SyncError, DatabaseError, OSError) as error:
-            if known := storage.as_sync_error(error):
-                raise CommandError(f"{known.code}: {known}; what was imported before stays, so import again then") from None
-            raise
+        with told(self, options["json"]):
+            require_migrated()
+        advice = "; what was imported before stays, so import again then"
+        with told(self, options["json"], advice), _progress() as progress, written_by("import_pages"):
+            report = run(site, options["section"].strip(), progress)
         self.stdout.write(json.dumps(report.as_json(), ensure_ascii=False) if options["json"] else summary(report))
         for failure in report.failed:
             self.stderr.write(str(failure))

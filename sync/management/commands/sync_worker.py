@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import signal
-import sqlite3
 import threading
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 from django.db import close_old_connections, connection
 
 from sync import conf, conversation, jobs, lease, pending, storage, sweep
 from sync.db.sqlite3.keeper import keep_open
-from sync.management.reporting import require_migrated
+from sync.management.reporting import require_migrated, told
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +35,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run a consumer of wake-ups beside the sweep, until a signal asks to stop."""
-        require_migrated()
-        self._prepare()
+        with told(self, options["json"]):
+            require_migrated()
+            self._prepare()
         stop, due = threading.Event(), jobs.queue().recovered
 
         def ask_to_stop(*_: Any) -> None:
@@ -73,17 +73,10 @@ class Command(BaseCommand):
 
     @staticmethod
     def _prepare() -> None:
-        """Take the lease, open the database and the queue. Raises CommandError where the disk does not let us."""
-        try:
-            lease.keep(conf.data())
-            keep_open()
-            jobs.queue()
-        except lease.BusyError as error:
-            raise CommandError(str(error)) from None
-        except (OSError, sqlite3.Error) as error:
-            if known := storage.as_sync_error(error):
-                raise CommandError(f"{known.code}: {known}") from None
-            raise
+        """Take the lease, open the database and the queue. May raise SyncError, OSError and sqlite3.Error."""
+        lease.keep(conf.data())
+        keep_open()
+        jobs.queue()
 
     @staticmethod
     def _sweep() -> None:
