@@ -82,30 +82,29 @@ def _verdict(party: Party | None, scope: str) -> Verdict:
 
 
 def readmit(names: Iterable[str]) -> int:
-    """Judge everything that ``names`` wrote anew; return how many changesets changed their state.
+    """Judge everything that ``names`` wrote anew; return how many changesets count now that did not.
 
     O(what they wrote, and the history of the rows that this concerns), in bounded memory.
     """
     trust = trusting.current()
-    turned: list[int] = []
+    turned: dict[int, int] = {}
     for chain in Chain.objects.filter(name__in=list(names)):
-        turned += _judge_chain(trust, chain)
-    turned.sort()
-    _follow(turned)
-    return len(turned)
+        turned |= _judge_chain(trust, chain)
+    _follow(sorted(turned))
+    return list(turned.values()).count(Entry.State.APPLIED)
 
 
-def _judge_chain(trust: TrustList, chain: Chain) -> list[int]:
-    """Set the states of what a chain holds; return the positions of those that count now and did not, or the other way round."""
+def _judge_chain(trust: TrustList, chain: Chain) -> dict[int, int]:
+    """Set the states of what a chain holds; return position -> state of those that count now and did not, or the other way round."""
     verdict = _verdict_of(trust, chain)
-    turned: list[int] = []
+    turned: dict[int, int] = {}
     changes: dict[Verdict, list[int]] = {}
     for position, dot, state, reason in _entries(chain):
         wanted = verdict(dot)
         if wanted != (state, reason):
             changes.setdefault(wanted, []).append(position)
         if wanted[0] != state:
-            turned.append(position)
+            turned[position] = int(wanted[0])
     for (state, reason), positions in changes.items():
         sql.update(log.ENTRY, "position", ("state", "reason"), [(int(state), reason, position) for position in positions])
     return turned
@@ -154,12 +153,12 @@ def _derive(rows: set[RowKey], turned: list[tuple[int, Changeset]]) -> None:
 
 
 def release() -> int:
-    """Let count what was held because its clock ran ahead, where the time of day has caught up; return how many."""
+    """Let count what was held because its clock ran ahead, where the time of day has caught up; return how many count now."""
     if not is_anything_held():
         return 0
     own = local.state()
     bound = local.now_ms(own) + conf.max_clock_drift_ms()
-    count, released = _release(log.waiting().filter(state=Entry.State.HELD, ms__lte=bound).order_by("position"))
+    _, count, released = _release(log.waiting().filter(state=Entry.State.HELD, ms__lte=bound).order_by("position"))
     if released:
         local.set_clock(max(local.clock_of(own), *(changeset.head.stamp for changeset in released)))
     return count
@@ -171,7 +170,7 @@ def is_anything_held() -> bool:
 
 
 def release_overwritten(dots: Iterable[bytes]) -> int:
-    """Let count what is held in the chains of ``dots``, where what counts names all that it did; return how many.
+    """Let count what is held in the chains of ``dots``, where what counts names all that it did; return how many count now.
 
     Such clocks can win nothing any more, and nobody's clock is moved by them. So ends what a clock that ran ahead has written,
     once its replica has repeated it under the right time.
@@ -188,9 +187,9 @@ def _release_overwritten(chain: int) -> int:
         changesets = log.changesets(bytes(entry.dot) for entry in page)
         batch = Batch()
         batch.load(rows_of(changesets.values()))
-        more, _ = _release(entry for entry in page if _is_overwritten(batch, changesets[bytes(entry.dot)]))
+        judged, more, _ = _release(entry for entry in page if _is_overwritten(batch, changesets[bytes(entry.dot)]))
         count += more
-        if more < len(page):
+        if judged < len(page):
             break
     return count
 
@@ -208,14 +207,17 @@ def _is_named(slot: Slot | None, op: Op, dot: bytes) -> bool:
     return all(dot in slot.row.gone.get(write.key, ()) for write in op.writes)
 
 
-def _release(held: Iterable[Entry]) -> tuple[int, list[Changeset]]:
-    """Let ``held``, which are in order of arrival, count unless one before it in its chain is held; return how many, and which."""
+def _release(held: Iterable[Entry]) -> tuple[int, int, list[Changeset]]:
+    """Let ``held``, which are in order of arrival, count unless one before it in its chain is held.
+
+    Returns how many were judged, how many of them count now, and of these the ones of content.
+    """
     held = list(held)
     if not held:  # as after nearly every batch
-        return 0, []
+        return 0, 0, []
     trust, is_below = trusting.current(), trusting.is_below_once()
     released: list[Changeset] = []
-    count = 0
+    judged, count = 0, 0
     for entry in held:
         prev = bytes(entry.prev) if entry.prev else b""
         if Entry.objects.filter(dot=prev, state=Entry.State.HELD).exists():
@@ -223,8 +225,9 @@ def _release(held: Iterable[Entry]) -> tuple[int, list[Changeset]]:
         changeset = log.changesets([bytes(entry.dot)])[bytes(entry.dot)]
         state, reason = judge(trust, changeset, entry.chain.key, is_below)
         Entry.objects.filter(pk=entry.pk).update(state=state, reason=reason)
-        count += 1
+        judged += 1
+        count += state == Entry.State.APPLIED
         if state == Entry.State.APPLIED and changeset.head.scope != TRUST:
             released.append(changeset)
-    isolation.apply_each(released)
-    return count, released
+    count -= len(isolation.apply_each(released))
+    return judged, count, released

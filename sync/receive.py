@@ -85,8 +85,9 @@ def _transact(load: deque[Frame], stride: Stride) -> Receipt:
                 count += _Inbox(receipt).take(batch)
             if load and local.is_turn_awaited():
                 break
-        count += release()
-        if count:
+        released = release()
+        receipt.applied += released
+        if count or released:
             transaction.on_commit(signals.announce)
     return receipt
 
@@ -258,12 +259,12 @@ class _Inbox:
             self.verdicts.clear()
         else:
             failed = apply_each(r.changeset for r in accepted.values() if r.state == Entry.State.APPLIED)
-            names = {r.changeset.head.name for r in accepted.values() if self._is_closing(r.changeset)}
-        if names:
-            readmit(names)
+            names = set()
+        names |= {r.changeset.head.name for r in accepted.values() if self._is_closing(r.changeset)}
+        gained = readmit(names) if names else 0
         if not is_trust and is_anything_held():
-            release_overwritten(self._concerned(accepted))
-        self._count(accepted, failed)
+            gained += release_overwritten(self._concerned(accepted))
+        self._count(accepted, failed, gained, is_turned=bool(names or gained))
         clocks = [r.changeset.head.clock for r in accepted.values() if r.state != Entry.State.HELD]
         local.set_clock(Timestamp(*max([local.clock_of(local.state()), *clocks])))
 
@@ -279,8 +280,12 @@ class _Inbox:
         closed = entry.closed.get(changeset.head.incarnation) if entry else None
         return closed is not None and changeset.dot.hex() in (closed.tips or ())
 
-    def _count(self, accepted: Mapping[bytes, log.Record], failed: Mapping[bytes, str]) -> None:
-        states = [Entry.State.QUARANTINED if dot in failed else record.state for dot, record in accepted.items()]
-        self.receipt.applied += states.count(Entry.State.APPLIED)
+    def _count(self, accepted: Mapping[bytes, log.Record], failed: Mapping[bytes, str], gained: int, is_turned: bool) -> None:
+        """Count what became of ``accepted``, and what had come before and counts since: the rest of ``gained``."""
+        judged = {dot: Entry.State.QUARANTINED if dot in failed else record.state for dot, record in accepted.items()}
+        found = {dot: entry.state for dot, entry in log.known(accepted).items()} if is_turned else judged
+        states = list(found.values())
+        before = sum(judged[dot] != Entry.State.APPLIED == state for dot, state in found.items())
+        self.receipt.applied += states.count(Entry.State.APPLIED) + max(0, gained - before)
         self.receipt.quarantined += states.count(Entry.State.QUARANTINED)
         self.receipt.held += states.count(Entry.State.HELD)

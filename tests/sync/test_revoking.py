@@ -2,11 +2,13 @@
 
 import pytest
 
-from sync import status, trust_admin, trusting
+from sync import local, status, trust_admin, trusting
+from sync.core.changeset import Op, Write
 from sync.core.errors import NeedsOperatorError
 from sync.core.policy import Role
 from sync.models import Entry
-from tests.sync.origins import Origin, arrive, assert_rows_follow_from_log, title
+from sync.receive import Receipt, receive
+from tests.sync.origins import Origin, arrive, assert_rows_follow_from_log, framed, title
 from tests.sync.test_receive import TOKENS, shown
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -104,3 +106,68 @@ def test_a_cut_that_cannot_be_moved_from_here_is_refused(edge):
         trust_admin.revoke(edge.name, 3)
     assert Entry.objects.count() == before + 2
     assert status.status()["quarantined"] == 5
+
+
+# --- what a pull says of it ------------------------------------------------------------------------------------------------------
+
+
+def listed(origin, tips=None):
+    """Return what the list says of an origin; closed at the dots ``tips`` where they are given."""
+    said = {"role": origin.role.value, "farm": origin.farm, "key": origin.public}
+    if tips is None:
+        return {"closed": {}, "open": {**said, "url": ""}}
+    return {"closed": {origin.incarnation: {**said, "tips": [tip.hex() for tip in tips]}}, "open": None}
+
+
+def say(writer, subject, entry, over=()):
+    """Return the changeset by which ``writer`` says ``entry`` of ``subject``."""
+    write = Write("entry", None, entry, list(range(len(over))))
+    return writer.make(Op("sync.trust", subject.name, [write]), refs=[c.dot for c in over], scope="trust")
+
+
+@pytest.fixture
+def root(settings):
+    """The root of the site that this replica, now an edge, has just joined."""
+    settings.SYNC = {**settings.SYNC, "ROLE": "edge", "FARM": "thames"}
+    found = Origin("MASTER09-PAR", Role.MASTER, "")
+    trust_admin.pin(found.name, "http://m", found.public)
+    return found
+
+
+def pulled(frames):
+    """Receive a stream; return how many changesets it says to have applied, and how many count."""
+    receipt = Receipt()
+    for frame in frames:
+        receive([frame], receipt)
+    return receipt.applied, Entry.objects.filter(state=Entry.State.APPLIED).count()
+
+
+@pytest.mark.parametrize("size", [1, 2, 9])
+def test_a_newcomer_is_told_of_all_that_counts_of_a_revoked_replica(root, size):
+    """What comes before the closing tip counts when that comes: it is counted then, in whatever pieces it travels."""
+    edge = Origin("EDGE09-LON")
+    made = [edge.make(title(TOKENS[0], str(number)), ms=1000 * number) for number in NUMBERS]
+    entered = say(root, edge, listed(edge))
+    stream = [entered, say(root, edge, listed(edge, [made[3].dot]), [entered]), *made]
+    assert pulled(framed(*stream[start : start + size]) for start in range(0, len(stream), size)) == (2 + 4, 2 + 4)
+
+
+@pytest.mark.parametrize("size", [1, 9])
+def test_the_entries_of_a_revoked_master_below_its_cut_count_for_a_newcomer(root, size):
+    """Like its content: they are no less part of what the list follows from."""
+    junior, edge = Origin("MASTER10-PAR", Role.MASTER, ""), Origin("EDGE09-LON")
+    entered = say(root, junior, listed(junior))
+    said = [say(junior, edge, listed(edge))]
+    said.append(say(junior, edge, listed(edge), said))
+    stream = [entered, say(root, junior, listed(junior, [said[1].dot]), [entered]), *said, edge.make(title(TOKENS[0], "1"))]
+    assert pulled(framed(*stream[start : start + size]) for start in range(0, len(stream), size)) == (5, 5)
+    assert shown() == "1"
+
+
+def test_what_was_held_and_is_released_in_the_same_pull_is_counted():
+    """A write whose clock ran ahead counts as soon as one comes that names it; that is said by the number."""
+    one, two = Origin("EDGE01-LON").trust_here(), Origin("EDGE02-LON").trust_here()
+    before = Entry.objects.count()
+    ahead = one.make(title(TOKENS[0], "Ahead"), ms=local.wall_ms() + 10_000_000)
+    over = two.make(title(TOKENS[0], "Right", over=(0,)), refs=[ahead.dot])
+    assert pulled([framed(ahead), framed(over)]) == (2, before + 2)
