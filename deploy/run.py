@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import os
+import re
 import shutil
 import signal
 import socket
@@ -30,6 +31,7 @@ from deploy.local.supervisor import StartError, Supervisor, state_file, stop_fil
 
 NAMES = ("master", "edge1", "edge2")
 VERBS = ("stop", "start", "clean", "manage")
+LAST_PORT = 65535 - 2  # of a master and two edges
 PATIENCE = 90.0  # seconds that `stop` and `start` wait for what they asked for
 
 READY = """
@@ -61,7 +63,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="A master and two edges on this machine.")
     parser.add_argument("verb", nargs="?", choices=VERBS, help="stop or start one replica, or forget the data")
     parser.add_argument("name", nargs="?", choices=NAMES, help="which one")
-    parser.add_argument("--port", type=int, default=int(os.environ.get("PORT") or 8000), help="the first of three ports")
+    parser.add_argument("--port", default=os.environ.get("PORT") or "8000", help="the first of three ports")
     parser.add_argument("--folder", type=Path, default=TOP / "run", help="where the data is kept")
     options = parser.parse_args(_before_command())
     root = options.folder.resolve()
@@ -71,7 +73,11 @@ def main() -> int:
         parser.error(f"{options.verb} what? One of: {', '.join(NAMES)}")
     if options.verb == "manage":
         return manage(root, options.name, sys.argv[1 + len(_before_command()) :])
-    return ask(root, options.verb, options.name) if options.verb else run(root, options.port)
+    if options.verb:
+        return ask(root, options.verb, options.name)
+    if not re.fullmatch(r"[0-9]{1,5}", options.port) or not 0 < int(options.port) <= LAST_PORT:
+        parser.exit(2, f"PORT is {options.port!r}; it is the first of three ports, a number from 1 to {LAST_PORT}\n")
+    return run(root, int(options.port))
 
 
 def _before_command() -> list[str]:

@@ -51,7 +51,15 @@ def refuse_larger_than(limit: int, request: Any) -> None:
 
 
 def check_json(value: Any, depth: int = MAX_DEPTH) -> Any:
-    """Return ``value`` where it can be stored and signed alike everywhere. Raises ValidationError that says what cannot."""
+    """Return ``value`` where it can be stored and signed alike everywhere, and is nested at most ``depth`` deep.
+
+    Raises ValidationError that says what cannot.
+    """
+    _check(value, depth, depth)
+    return value
+
+
+def _check(value: Any, depth: int, left: int) -> None:
     if isinstance(value, str):
         _check_text(value)
     elif isinstance(value, float) and not math.isfinite(value):
@@ -59,12 +67,11 @@ def check_json(value: Any, depth: int = MAX_DEPTH) -> Any:
     elif isinstance(value, int) and abs(value) > MAX_INTEGER:
         raise serializers.ValidationError("Whole numbers beyond 2^53 must be sent as text.")
     elif isinstance(value, list | dict):
-        if depth == 0:
-            raise serializers.ValidationError(f"Lists and objects may be nested {MAX_DEPTH} deep.", code="too_deep")
+        if left == 0:
+            raise serializers.ValidationError(f"Lists and objects may be nested {depth} deep.", code="too_deep")
         parts = [*value.keys(), *value.values()] if isinstance(value, dict) else value
         for part in parts:
-            check_json(part, depth - 1)
-    return value
+            _check(part, depth, left - 1)
 
 
 def _check_text(text: str) -> None:

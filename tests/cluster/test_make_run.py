@@ -236,6 +236,15 @@ def test_taken_port_is_named(installation: Installation, tmp_path: Path) -> None
     assert "make run PORT=" in done.stderr
 
 
+@pytest.mark.parametrize("port", ["abc", "99999", "65534", "0", "8_0", "9" * 5000])
+def test_what_is_no_port_is_said_in_a_line(tmp_path: Path, port: str) -> None:
+    """Status 2, as for any wrong call, and nothing is made."""
+    command = [sys.executable, "deploy/run.py", "--folder", str(tmp_path / "run")]
+    done = subprocess.run(command, cwd=TOP, env={**os.environ, "PORT": port}, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+    assert "from 1 to 65533" in done.stderr and not (tmp_path / "run").exists()
+
+
 def test_ctrl_c_leaves_nothing_and_a_second_run_goes_on(installation: Installation) -> None:
     """After Ctrl-C no process is left; the next run has the same pages without importing again, and soon is up."""
     pages = installation.pages(0)

@@ -70,6 +70,14 @@ def test_what_is_out_of_bounds_is_refused(client: Client, change: dict[str, Any]
     assert not Submission.objects.exists()
 
 
+def test_data_is_told_the_bound_that_it_has(client: Client) -> None:
+    """Five levels are taken, six are not, and the answer says five."""
+    right = {"a": {"b": {"c": {"d": {"e": 1}}}}}
+    assert post(client, {**LETTER, "data": right}).status_code == 201
+    answer = post(client, {**LETTER, "data": {"z": right}})
+    assert answer.status_code == 400 and "nested 5 deep" in answer.json()["detail"]
+
+
 def test_draft_cannot_be_written_to(client: Client) -> None:
     """A page that is not public takes no submissions, and does not betray that it exists."""
     draft, nothing = (post(client, {**LETTER, "page": token}).json()["errors"] for token in (cast.draft().token, "nothing"))
