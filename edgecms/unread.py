@@ -11,8 +11,6 @@ from http import HTTPStatus
 
 from gunicorn.util import write_nonblock
 
-from edgecms.problems import MEDIA_TYPE, body
-
 CODES = {
     403: "permission_denied",
     414: "uri_too_long",
@@ -25,6 +23,8 @@ CODES = {
 
 def write_error(sock: socket.socket, status: int, reason: str, message: str) -> None:
     """Answer in place of ``gunicorn.util.write_error``, with the same arguments; ``message`` says what is wrong."""
+    from edgecms.problems import MEDIA_TYPE, body  # the worker loads this module before the program, which may be refused
+
     detail = message or "The server failed while it answered; it has written down why. Trying again later may help."
     content = json.dumps(body(status, CODES.get(status, "bad_request"), HTTPStatus(status).phrase, detail))
     head = f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: {MEDIA_TYPE}\r\nContent-Length: {len(content)}\r\n\r\n"
