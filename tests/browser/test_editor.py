@@ -261,3 +261,31 @@ def test_from_the_title_to_the_text_are_few_stops(quiet_page, live_server, edito
     for _ in range(2):
         quiet_page.keyboard.press("ArrowRight")
     expect(formats.get_by_role("button", name="ordered list", exact=True)).to_be_focused()
+
+
+def test_a_block_is_duplicated_with_all_that_is_in_it(quiet_page, live_server, editor):
+    """Text as it is typed, a table, a picture: the second one stands behind the first, and both go their own ways."""
+    tab, asset = quiet_page, uploads.store(picture("harbour.png"), title="Harbour")
+    page = make_page(
+        ("richtext", {"html": "<p>alpha</p>"}),
+        ("image", {"asset": asset.token, "alt": "Boats"}),
+        ("table", {"rows": [["Boat", "12 m"]], "header": False}),
+    )
+    log_in(tab, live_server, f"/admin/content-editor/page/{page.slug}")
+    tab.locator(WRITING).first.click()
+    tab.keyboard.press("End")
+    tab.keyboard.type(" ray")
+    for kind in ("richtext", "image", "table"):
+        tab.locator(f".order-machine .dynamic-{kind}").first.get_by_role("button", name="Duplicate").click()
+    second = tab.locator(f".dynamic-richtext {WRITING}").last
+    expect(second).to_have_text("alpha ray")
+    second.click()
+    tab.keyboard.press("Control+End")
+    tab.keyboard.type(" two")
+    tab.keyboard.press("Control+s")
+    expect(tab.locator(".messagelist")).to_contain_text("Saved")
+    blocks = in_order(page.blocks.all())
+    assert [block.type for block in blocks] == ["richtext", "richtext", "image", "image", "table", "table"]
+    assert [block.data["html"] for block in blocks[:2]] == ["<p>alpha ray</p>", "<p>alpha ray two</p>"]
+    assert blocks[2].data == blocks[3].data and blocks[4].data == blocks[5].data
+    assert len({block.token for block in blocks}) == 6

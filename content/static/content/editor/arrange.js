@@ -1,5 +1,6 @@
-// Blocks move by buttons and by Alt+Up and Alt+Down, and are deleted by one click that can be taken back.
+// Blocks move by buttons and by Alt+Up and Alt+Down, are duplicated, and are deleted by one click that can be taken back.
 import { qs, qsa } from "content-editor/utils"
+import { duplicate } from "./duplicate.js"
 
 const announce = document.createElement("p")
 announce.className = "visually-hidden"
@@ -48,6 +49,10 @@ function equip(row) {
   tools.append(
     button("arrow_upward", "Move up (Alt+Up)", () => move(row, -1)),
     button("arrow_downward", "Move down (Alt+Down)", () => move(row, 1)),
+    button("content_copy", "Duplicate", () => {
+      duplicate(row)
+      announce.textContent = "Duplicated: the new block follows"
+    }),
     button("delete", "Delete or keep this block", () => remove(row)),
   )
   head.append(tools)
