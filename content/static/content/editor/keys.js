@@ -38,7 +38,7 @@ async function ask(button) {
   if (asking) return
   asking = true
   const options = { method: "HEAD", cache: "no-store", signal: AbortSignal.timeout(SILENCE) }
-  isThere = await fetch("/healthz", options).then((answer) => answer.ok, () => false)
+  isThere = await fetch("/healthz", options).then((answer) => answer.status < 502, () => false) // or its proxy says that it is not
   asking = false
   qs(".editor-alone").hidden = isThere
   if (isThere) form.requestSubmit(button)
