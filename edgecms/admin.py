@@ -45,7 +45,7 @@ class AdminSite(admin.AdminSite):
             login = reverse("admin:login", current_app=self.name)
             if request.method != "POST" or self.has_permission(request) or request.path == reverse("admin:logout"):
                 return inner(request, *args, **kwargs)
-            return handed_back(request, 403, LOGGED_OUT, "send it again", is_renewed=True, login=login)
+            return handed_back(request, 403, LOGGED_OUT, "send it again", is_ours=True, login=login)
 
         return guarded
 

@@ -130,7 +130,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     if request.path.startswith(FOR_PROGRAMS):
         return problem(403, "csrf_failed", HTTPStatus(403).phrase, f"{reason} Send the token of a form of this site.")
     detail = "This form was opened before you logged in, or logged in again."
-    return handed_back(request, 403, detail, "send it again", is_renewed=is_from_here(request))
+    return handed_back(request, 403, detail, "send it again", is_ours=is_from_here(request))
 
 
 @csrf_exempt

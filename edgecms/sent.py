@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
@@ -17,16 +16,18 @@ TOKEN = "csrfmiddlewaretoken"  # noqa: S105
 
 
 def handed_back(
-    request: HttpRequest, status: int, detail: str, advice: str, *, is_renewed: bool = False, login: str = ""
+    request: HttpRequest, status: int, detail: str, advice: str, *, is_ours: bool | None = None, login: str = ""
 ) -> HttpResponse:
     """Answer with ``status`` and a page that says ``detail``, holds what was sent, and gives ``advice``. It needs no database.
 
-    ``is_renewed``: the form gets a token of now against forgery; only for what a page of this site has sent, see ``is_from_here``.
+    ``is_ours``: whether a page of this site has sent it, see ``is_from_here``: then the form gets a token of now against forgery, and
+    otherwise nothing is handed back, for by sending it again from here it would become ours. None where the token was right.
     ``login``: the address at which somebody has to log in before.
     """
-    context = {"detail": detail, "advice": advice, "login": login, "path": request.get_full_path(), **_sent(request)}
-    if is_renewed and "fields" in context:
-        context["fields"] = [(name, get_token(request) if name == TOKEN else value) for name, value in context["fields"]]
+    sent: dict[str, Any] = {"method": request.method} if is_ours is False else _sent(request)
+    if is_ours and "fields" in sent:
+        sent["fields"] = [(name, get_token(request) if name == TOKEN else value) for name, value in sent["fields"]]
+    context = {"detail": detail, "advice": advice, "login": login, "path": request.get_full_path(), **sent}
     page = render_to_string("edgecms/not_stored.html", context)
     return HttpResponse(page, status=status, headers={"Cache-Control": "no-store"})
 
@@ -34,7 +35,7 @@ def handed_back(
 def is_from_here(request: HttpRequest) -> bool:
     """Say whether a page of this site sent the request, by what the browser says of it (RFC 6454): no other page can claim that."""
     origin = request.headers.get("Origin", "")
-    return urlsplit(origin).netloc == request.get_host() or origin in settings.CSRF_TRUSTED_ORIGINS
+    return origin == f"{request.scheme}://{request.get_host()}" or origin in settings.CSRF_TRUSTED_ORIGINS
 
 
 def _sent(request: HttpRequest) -> dict[str, Any]:

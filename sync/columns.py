@@ -32,8 +32,10 @@ def check_fits(field: FieldSpec, value: Any) -> None:
     """Raise ValueError where the column of ``field`` cannot hold ``value`` on every replica, whichever database that has."""
     if isinstance(value, str):
         limit = field.field.max_length
-        if (limit and len(value) > limit) or "\x00" in value:
-            raise ValueError(f"{field.name} does not fit: it has at most {limit or 'any number of'} letters, and no NUL")
+        if limit and len(value) > limit:
+            raise ValueError(f"{field.name} does not fit: it has {len(value)} letters, at most {limit} are stored")
+        if "\x00" in value:
+            raise ValueError(f"{field.name} does not fit: it has a NUL, which not every database stores")
     if value is None and not field.field.null:
         raise ValueError(f"{field.name} must not be empty")
     low, high = INTEGERS.get(field.field.get_internal_type(), (None, None))

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from fcntl import LOCK_EX, flock
+from ipaddress import ip_address, ip_network
 from typing import Any
+from zlib import crc32
 
 import orjson
 from django.conf import settings
@@ -24,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 MAX_BODY = 64 << 10  # bytes
 MAX_DEPTH = 5  # levels inside ``data``
+LOCKS = 64  # files by which submissions are counted one after the other
 MAX_KEYS = 200  # of ``data``
 
 
@@ -43,9 +49,12 @@ class SubmissionThrottle(SimpleRateThrottle):
 
     def allow_request(self, request: Request, view: Any) -> bool:
         try:
-            return super().allow_request(request, view)
+            with one_at_a_time(self.get_ident(request)):  # to count is to read and to write
+                return super().allow_request(request, view)
         except Exception as error:  # whatever a cache raises that is away: what a visitor sends is worth more than the bound
             logger.warning("submissions are not counted, for the cache does not answer: %s", error)
+            with suppress(Exception):
+                self.cache.delete(self.key)  # it may be damaged
             return True
 
     def get_cache_key(self, request: Request, view: Any) -> str | None:
@@ -54,8 +63,28 @@ class SubmissionThrottle(SimpleRateThrottle):
     def get_ident(self, request: Request) -> str:
         """Return the address of the connection, or what a trusted proxy has written last; what stands before that, anybody may write."""
         remote, forwarded = request.META.get("REMOTE_ADDR", ""), request.META.get("HTTP_X_FORWARDED_FOR", "")
-        is_trusted = not remote or "*" in settings.TRUSTED_PROXIES or remote in settings.TRUSTED_PROXIES
-        return forwarded.rpartition(",")[2].strip() if forwarded and is_trusted else remote
+        return forwarded.rpartition(",")[2].strip() if forwarded and is_proxy(remote) else remote
+
+
+def is_proxy(remote: str) -> bool:
+    """Say whether what connects from ``remote`` is believed: it comes over a Unix socket, or ``TRUSTED_PROXIES`` has it or its network."""
+    proxies = [proxy.strip() for proxy in settings.TRUSTED_PROXIES if proxy.strip()]
+    if not remote or "*" in proxies or remote in proxies:
+        return True
+    try:
+        return any(ip_address(remote) in ip_network(proxy, strict=False) for proxy in proxies)
+    except ValueError:
+        return False
+
+
+@contextmanager
+def one_at_a_time(ident: str) -> Iterator[None]:
+    """Let one process and one thread of this replica after the other pass, of those that ask for ``ident``, or for few others."""
+    place = conf.data() / "cache"
+    place.mkdir(parents=True, exist_ok=True)
+    with (place / f"submissions-{crc32(ident.encode()) % LOCKS}.lock").open("w") as lock:
+        flock(lock, LOCK_EX)  # given back when the file is closed
+        yield
 
 
 class Receipt(serializers.ModelSerializer):

@@ -8,8 +8,11 @@ MAX_URL = 300  # characters
 FARM = re.compile(r"[A-Za-z0-9_.-]{0,32}")
 FARM_ACCEPTED = "up to 32 of letters, digits, '.', '_' and '-'"
 
-_LABEL = r"\w(?:[\w-]*\w)?"
-_ORIGIN = re.compile(rf"(https?)://((?:{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9a-f:.]+\])(?::([0-9]{{1,5}}))?)/?", re.IGNORECASE)
+# Of a name nothing is asked but that nobody takes it for another part of an address: other scripts have signs of many kinds.
+_LABEL = r"""(?!-)[^\s.:/?#@%\\"<>^`{|}\[\]]+"""
+_ORIGIN = re.compile(
+    rf"(https?)://((?:{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9a-f:.]+(?:%25[\w.-]+)?\])(?::([0-9]{{1,5}}))?)/?", re.IGNORECASE
+)
 
 
 def origin(text: str) -> str:
@@ -18,7 +21,7 @@ def origin(text: str) -> str:
     Nothing may follow them, and no account stand before: addresses of a replica start at the root.
     """
     found = _ORIGIN.fullmatch(text)
-    if found is None or len(text) > MAX_URL or not 0 < int(found[3] or 80) < 65536:
+    if found is None or not text.isprintable() or len(text) > MAX_URL or not 0 < int(found[3] or 80) < 65536:
         raise ValueError(f"{text!r} is no address; one looks like https://edge07.example.org")
     return f"{found[1].lower()}://{found[2]}"
 

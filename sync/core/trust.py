@@ -139,7 +139,7 @@ def evaluate(root: str, pinned: TrustEntry, writes: Iterable[TrustWrite], is_bel
 
 
 def cut_by_revoking(trusted: TrustList, writes: Iterable[TrustWrite], is_below: IsBelow) -> set[str]:
-    """Return the incarnations whose first closing tips were set by a revocation, not by a change of key or role.
+    """Return the incarnations whose closing tips were set by a revocation since the name was trusted last.
 
     ``writes``: those about one name. What junior masters wrote about a senior one counts as nothing.
     """
@@ -148,9 +148,11 @@ def cut_by_revoking(trusted: TrustList, writes: Iterable[TrustWrite], is_below: 
     for write in sorted(writes, key=lambda write: write.order):
         if not _counts(trusted, write, is_below) or ranks[write.writer] > ranks.get(write.subject, len(ranks)):
             continue
-        for incarnation, closed in write.entry.closed.items():
-            if closed.tips is not None:
-                by_revoking.setdefault(incarnation, write.entry.open is None)
+        closed = [incarnation for incarnation, closed in write.entry.closed.items() if closed.tips is not None]
+        if write.entry.open is not None:
+            by_revoking.update(dict.fromkeys(closed, False))
+        for incarnation in closed:
+            by_revoking.setdefault(incarnation, True)
     return {incarnation for incarnation, is_so in by_revoking.items() if is_so}
 
 

@@ -1,12 +1,13 @@
 """Promises of ``/api/v1/submissions/``: taken once, with a receipt, within bounds."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.cache import cache
+from django.core.cache import cache, caches
 from django.test import Client
 
-from content.api.submissions import SubmissionThrottle
+from content.api.submissions import SubmissionThrottle, is_proxy
 from content.models import Submission
 from tests.content import cast
 
@@ -110,6 +111,26 @@ def test_nobody_escapes_the_bound_by_a_header(remote: str, told: str, counted: s
     """The address counts that the connection has, or that a proxy on this machine has written last."""
     request = rf.post(ADDRESS, REMOTE_ADDR=remote, **({"HTTP_X_FORWARDED_FOR": told} if told else {}))
     assert SubmissionThrottle().get_ident(request) == counted
+
+
+@pytest.mark.parametrize(
+    ("proxies", "remote", "is_believed"),
+    [("10.0.0.1, 10.0.0.2", "10.0.0.2", True), ("10.0.0.0/8", "10.9.9.9", True), ("10.0.0.0/8", "11.0.0.1", False), ("*", "11.0.0.1", True),
+     ("10.0.0.1", "2001:db8::1", False), ("2001:db8::/32", "2001:db8::1", True), ("", "127.0.0.1", False), ("nonsense", "1.2.3.4", False)],
+)  # fmt: skip
+def test_proxies_are_named_as_gunicorn_has_them(proxies: str, remote: str, is_believed: bool, settings: Any) -> None:
+    """Addresses and networks, with blanks around them."""
+    settings.TRUSTED_PROXIES = proxies.split(",")
+    assert is_proxy(remote) is is_believed
+
+
+def test_a_damaged_count_begins_anew(client: Client) -> None:
+    """It lets what just came pass, and counts from then on."""
+    post(client, LETTER)
+    for file in Path(caches["default"]._dir).glob("*.djcache"):
+        file.write_bytes(b"\x00" * 50)
+    answers = [post(client, {**LETTER, "idempotency_key": f"k-{number}"}).status_code for number in range(33)]
+    assert 429 in answers
 
 
 def test_only_staff_with_permission_read(client: Client) -> None:

@@ -10,6 +10,9 @@ RIGHT = [
     "http://[::1]:8001",
     "http://127.0.0.1",
     "https://münchen.example",
+    "https://हिन्दी.भारत",
+    "http://edge_1-:8000",
+    "http://[fe80::1%25eth0]:8000",
 ]
 WRONG = [
     "",

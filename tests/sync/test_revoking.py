@@ -1,11 +1,13 @@
 """Revoking more than once: the cut moves either way, by what a master says last, and lets nothing in that had been outside."""
 
 import pytest
+from django.db import transaction
 
 from sync import local, status, trust_admin, trusting
 from sync.core.changeset import Op, Write
 from sync.core.errors import NeedsOperatorError
 from sync.core.policy import Role
+from sync.core.trust import Closed, TrustEntry
 from sync.models import Entry
 from sync.receive import Receipt, receive
 from tests.sync.origins import Origin, arrive, assert_rows_follow_from_log, framed, title
@@ -31,28 +33,65 @@ def edge():
     ("first", "second", "last"),
     [(None, 2, "1"), (3, 2, "1"), (3, 4, "3"), (1, 3, "2"), (2, 99, "5"), (3, 1, None), (3, None, "2")],
 )
-@pytest.mark.parametrize("is_trusted_between", [False, True])
-def test_a_second_revocation_moves_the_cut(edge, first, second, last, is_trusted_between):
-    """To an earlier number and to a later one, also of a name that was trusted meanwhile; without a number the cut stays."""
+def test_a_second_revocation_moves_the_cut(edge, first, second, last):
+    """To an earlier number and to a later one; without a number the cut stays."""
     trust_admin.revoke(edge.name, first)
-    if is_trusted_between:
-        edge.trust_here()
     counted = trust_admin.revoke(edge.name, second)["quarantined"]
     assert shown() == last
     assert counted == len(NUMBERS) - int(last or 0)
     assert_rows_follow_from_log()
 
 
-def test_a_branch_below_the_cut_stays_outside_wherever_the_cut_moves(edge):
-    """Whoever has the key forks below the cut, with a late clock: no number of a later revocation lets that in, nor is misled by it."""
+@pytest.mark.parametrize("is_same_key", [True, False])
+def test_a_name_that_was_trusted_again_is_cut_in_what_it_made_since(edge, is_same_key):
+    """What was taken back before stays so, whatever number is said later: that is of another incarnation."""
+    trust_admin.revoke(edge.name, 3)
+    again = Origin(edge.name, incarnation="00000000000000bb", **({"key": edge.key} if is_same_key else {})).trust_here()
+    arrive(again.make(title(TOKENS[3], "New"), ms=8000))
+    trust_admin.revoke(edge.name, 50)
+    assert (shown(), shown(TOKENS[3])) == ("2", "New")
+    trust_admin.revoke(edge.name, 1)
+    assert (shown(), shown(TOKENS[3])) == ("2", None)
+    assert_rows_follow_from_log()
+
+
+def test_the_cut_of_a_chain_that_somebody_forked_moves_back_only(edge):
+    """Whoever has the key forks below the cut, with a late clock: no numbers, one after the other, let that in."""
     trust_admin.revoke(edge.name)
     thief = Origin(edge.name, key=edge.key, made=edge.made[:1])
     forged = [thief.make(title(TOKENS[1], "Forged"), ms=9000), thief.make(title(TOKENS[1], "Again"), ms=9001)]
     assert arrive(*forged).quarantined == 2
-    for start in (4, 3, 5, 99):
+    for start, last in ((4, "3"), (2, "1"), (2, "1"), (1, None)):
         trust_admin.revoke(edge.name, start)
-        assert (shown(), shown(TOKENS[1])) == (str(min(start - 1, 5)), None)
+        assert (shown(), shown(TOKENS[1])) == (last, None)
+        with pytest.raises(NeedsOperatorError, match="is forked"):
+            trust_admin.revoke(edge.name, 6)
+        assert (shown(), shown(TOKENS[1])) == (last, None)
     assert_rows_follow_from_log()
+
+
+def test_a_fork_that_was_made_at_the_cut_stays_outside(edge):
+    """After a revocation that came too early nobody can tell the branches apart any more."""
+    trust_admin.revoke(edge.name, 3)
+    thief = Origin(edge.name, key=edge.key, made=edge.made[:2])
+    assert arrive(thief.make(title(TOKENS[1], "Forged"), ms=9000)).quarantined == 1
+    with pytest.raises(NeedsOperatorError, match="is forked"):
+        trust_admin.revoke(edge.name, 5)
+    assert (shown(), shown(TOKENS[1])) == ("2", None)
+
+
+def test_a_revocation_closes_what_was_left_open_and_has_not_come_here(edge):
+    """A change of role elsewhere left an incarnation open of which nothing is here yet: whatever comes of it later does not count."""
+    unseen = Origin(edge.name, incarnation="00000000000000cc", key=edge.key)
+    entry = trusting.current().entries[edge.name]
+    left = {unseen.incarnation: Closed(entry.open.role, entry.open.farm, edge.public, None)}
+    with transaction.atomic():
+        local.take_turn()
+        trusting.enter(edge.name, TrustEntry(left, entry.open))
+        trusting.refresh()
+    trust_admin.revoke(edge.name)
+    assert arrive(unseen.make(title(TOKENS[2], "Thief"), ms=9000)).quarantined == 1
+    assert shown(TOKENS[2]) is None
 
 
 def test_a_fork_with_a_late_clock_does_not_put_off_the_cut(edge):

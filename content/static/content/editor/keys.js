@@ -30,18 +30,23 @@ qs("#id_title")?.addEventListener("keydown", (event) => {
 for (const kind of ["input", "change"]) {
   form.addEventListener(kind, () => mark(true))
 }
-const SILENCE = 5000 // milliseconds after which the server is taken to be away
+const SILENCE = 5000 // milliseconds after which a server that says nothing is taken to be busy; the save waits longer
 let isThere = false // whether it has just answered; for one save
+let wanted // the button that was pressed last while it was asked
 let asking = false
 
 async function ask(button) {
+  wanted = button
   if (asking) return
   asking = true
+  form.setAttribute("aria-busy", "true")
   const options = { method: "HEAD", cache: "no-store", signal: AbortSignal.timeout(SILENCE) }
-  isThere = await fetch("/healthz", options).then((answer) => answer.status < 502, () => false) // or its proxy says that it is not
+  // Whatever it answers it is there, unless its proxy answers in its place.
+  isThere = await fetch("/healthz", options).then(({ status }) => ![502, 503, 504].includes(status), ({ name }) => name === "TimeoutError")
   asking = false
+  form.removeAttribute("aria-busy")
   qs(".editor-alone").hidden = isThere
-  if (isThere) form.requestSubmit(button)
+  if (isThere) form.requestSubmit(wanted)
 }
 
 // The form counts how often it was sent, so that of two saves the later one wins; and while one is under way there is no other.

@@ -4,6 +4,7 @@ import { qs } from "content-editor/utils"
 import { encoding, SHORT } from "./encoding.js"
 
 const WAIT = 40 // milliseconds from a change to the request: one key often changes several things
+const PATIENCE = 10000 // milliseconds after which an answer is given up
 const form = qs("#page_form")
 const panel = qs(".editor-preview")
 const frame = qs("iframe", panel)
@@ -16,7 +17,7 @@ async function refresh() {
   const data = new FormData(form)
   for (const [name, value] of [...data]) if (value instanceof File) data.delete(name)
   const body = encoding(form) === SHORT ? new URLSearchParams(data) : data
-  const response = await fetch(button.dataset.preview, { method: "POST", body, headers: { Accept: "text/html" } })
+  const response = await fetch(button.dataset.preview, { method: "POST", body, headers: { Accept: "text/html" }, signal: AbortSignal.timeout(PATIENCE) })
   if (!response.ok) return
   const fresh = new DOMParser().parseFromString(await response.text(), "text/html")
   const shown = frame.contentDocument
