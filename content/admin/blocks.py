@@ -25,7 +25,7 @@ class BlockInline(ContentEditorInline):
     view_on_site = False
 
     def has_view_permission(self, request: HttpRequest, obj: Page | None = None) -> bool:
-        return request.user.has_perm("content.view_page") or self._may_write(request)
+        return self._may_write(request)  # who may only look at the page is shown it without its blocks
 
     def has_add_permission(self, request: HttpRequest, obj: Page | None = None) -> bool:
         return self._may_write(request)

@@ -48,6 +48,8 @@ class SubmissionThrottle(SimpleRateThrottle):
     scope = "submissions"
 
     def allow_request(self, request: Request, view: Any) -> bool:
+        if request.method != "POST":
+            return True
         try:
             with one_at_a_time(self.get_ident(request)):  # to count is to read and to write
                 return super().allow_request(request, view)
@@ -57,8 +59,8 @@ class SubmissionThrottle(SimpleRateThrottle):
                 self.cache.delete(self.key)  # it may be damaged
             return True
 
-    def get_cache_key(self, request: Request, view: Any) -> str | None:
-        return self.cache_format % {"scope": self.scope, "ident": self.get_ident(request)} if request.method == "POST" else None
+    def get_cache_key(self, request: Request, view: Any) -> str:
+        return self.cache_format % {"scope": self.scope, "ident": self.get_ident(request)}
 
     def get_ident(self, request: Request) -> str:
         """Return the address of the connection, or what a trusted proxy has written last; what stands before that, anybody may write."""
